@@ -122,6 +122,10 @@ func (b *Builder) AddText(t *Text) uint32 {
 	return no
 }
 
+// AddAnchor adds a further 12-symbol key of a text, as background sets have one
+// for every token.
+func (b *Builder) AddAnchor(key uint64, text uint32) { b.anchors.add(key, text) }
+
 // AddRow adds a row.
 func (b *Builder) AddRow(r *Row) {
 	rec := rowRec{text: r.Text, created: seconds(r.Created), fetched: seconds(r.Fetched), author: r.Author, n0: r.N0,
