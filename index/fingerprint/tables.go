@@ -281,6 +281,9 @@ var tokenTable = sync.OnceValue(func() *tokenData {
 			case "boolean":
 				d.booleans[word] = true
 			case "holder":
+				if strings.IndexByte(holderEnds, word[len(word)-1]) < 0 {
+					panic("fingerprint: tokens.txt has a holder word that the code has not")
+				}
 				d.holders[word] = true
 			case "bare":
 				if word != bareWord {

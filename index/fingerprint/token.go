@@ -29,9 +29,10 @@ const (
 )
 
 func pair(x, y uint8) (e uint32) {
-	if x >= trigger || y >= trigger {
+	if pairTriggers(x, y) {
 		return pairTrigger
 	}
+	x, y = tabFast[x]&^trigger, tabFast[y]&^trigger
 	switch {
 	case x != 0 && y != 0:
 		return uint32(x) | uint32(y)<<8 | 2<<pairCount | 1<<pairFirst
@@ -42,6 +43,48 @@ func pair(x, y uint8) (e uint32) {
 	}
 	return 1 << pairGap
 }
+
+// pairTriggers reports whether pairs must stop at this one, for its triggers to be looked at one
+// by one. A trigger that can't act here is a separator. Wherever pairs begin, a www. has a pair of
+// w; and of p:/ or s:/ one pair has the colon and what is before or after it, so most points and
+// colons stop nothing.
+func pairTriggers(x, y uint8) bool {
+	if y == '<' {
+		return true
+	}
+	switch x {
+	case '\n', '\r', '>', ']', '}':
+		return true
+	case '<':
+		if y == '/' || tabWord[y] == 1 {
+			return true
+		}
+	case '@':
+		if tabWord[y] != 0 {
+			return true
+		}
+	case ':':
+		if y == '/' {
+			return true
+		}
+	}
+	switch y {
+	case '\n', '\r':
+		return true
+	case '>', ']', '}':
+		return strings.IndexByte(holderEnds, lower(x)) >= 0
+	case '@':
+		return tabWord[x] == 0
+	case ':':
+		return lower(x) == 'p' || lower(x) == 's'
+	case 'w', 'W':
+		return lower(x) == 'w'
+	}
+	return false
+}
+
+// holderEnds are the last letters of the holder words.
+const holderEnds = "elnr"
 
 func init() {
 	for c := range 256 {
@@ -56,9 +99,6 @@ func init() {
 	}
 	for _, c := range ":.@<>]}\n\r" {
 		tabFast[c] = trigger
-	}
-	for i := range tabPair {
-		tabPair[i] = pair(tabFast[i&0xFF], tabFast[i>>8])
 	}
 	tabExact = tabFast
 	tabExact['L'] = trigger
@@ -87,6 +127,12 @@ func init() {
 	}
 	for _, c := range " \t\n\v\f\r" {
 		tabSpace[c] = 1
+	}
+	for i := range tabPair {
+		tabPair[i] = pairTrigger
+		if i&0x8080 == 0 {
+			tabPair[i] = pair(uint8(i), uint8(i>>8))
+		}
 	}
 }
 
