@@ -1,0 +1,88 @@
+package formats
+
+import (
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"errors"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+)
+
+const headSize = 64 << 10
+
+// codecs are the compressions that files come in, by their first bytes.
+var codecs = []struct {
+	name, magic string
+	open        func(r io.Reader) (io.Reader, error)
+}{
+	{"gzip", "\x1f\x8b", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
+	{"zstd", "\x28\xb5\x2f\xfd", func(r io.Reader) (io.Reader, error) {
+		return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<30))
+	}},
+	{"bzip2", "BZh", func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }},
+	{"xz", "\xfd7zXZ\x00", func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) }},
+}
+
+// decompress peeks at the stream, undoes one compression, and returns the rest
+// with its head, and the name's ending that the compression accounts for.
+func decompress(in io.Reader, name string) (r io.Reader, head []byte, ending string, err error) {
+	b := bufio.NewReaderSize(in, 1<<20)
+	head, err = b.Peek(headSize)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, "", err
+	}
+	for _, c := range codecs {
+		if !bytes.HasPrefix(head, []byte(c.magic)) {
+			continue
+		}
+		plain, err := c.open(b)
+		if err != nil {
+			return nil, nil, "", codecError(c.name, err)
+		}
+		inner := bufio.NewReaderSize(&codecReader{plain, c.name}, 1<<20)
+		head, err = inner.Peek(headSize)
+		if err != nil && !errors.Is(err, io.EOF) && len(head) == 0 {
+			return nil, nil, "", err
+		}
+		for _, again := range codecs {
+			if bytes.HasPrefix(head, []byte(again.magic)) && len(head) > 16 {
+				return nil, nil, "", errors.New("compressed twice (" + again.name + " in " + c.name + ")")
+			}
+		}
+		switch ext := filepath.Ext(name); strings.ToLower(ext) {
+		case ".gz", ".zst", ".zstd", ".bz2", ".xz", ".gzip":
+			ending = ext
+		}
+		return inner, head, ending, nil
+	}
+	return b, head, "", nil
+}
+
+// codecReader names the compression in its errors.
+type codecReader struct {
+	r    io.Reader
+	name string
+}
+
+func (c *codecReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = codecError(c.name, err)
+	} else if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = codecError(c.name, err)
+	}
+	return n, err
+}
+
+func codecError(name string, err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return errors.New(name + ": truncated")
+	}
+	return errors.New(name + ": damaged data")
+}

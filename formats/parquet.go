@@ -1,0 +1,300 @@
+package formats
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/parquet-go/parquet-go"
+
+	"custody/provenance/corpus"
+)
+
+var parquetFormat = Format{Name: "parquet", Description: "Parquet: flat, nested, and lists of chat messages", Extensions: []string{".parquet"},
+	sniff: func(head []byte) bool { return bytes.HasPrefix(head, []byte("PAR1")) }, openFile: openParquet}
+
+const (
+	parquetPart  = 8192    // rows of a part
+	parquetBatch = 64      // rows read at once
+	maxColumns   = 100_000 // of a file
+)
+
+// parquetFile is an open file; the last part that is read closes it.
+type parquetFile struct {
+	*parquet.File
+	os      *os.File
+	columns []column
+	holders atomic.Int32
+}
+
+func (p *parquetFile) release() {
+	if p.holders.Add(-1) == 0 {
+		_ = p.os.Close()
+	}
+}
+
+// column is a leaf column: its path, and the pieces between which indices of
+// repeated fields stand.
+type column struct {
+	path   *corpus.Path
+	pieces []string // joined by indices
+	text   bool
+	levels int // of repetition
+	max    int // definition level of a value
+}
+
+func openParquet(f *File) partSeq {
+	return func(yield func(iter.Seq2[*corpus.Row, error], error) bool) {
+		p, err := f.openParquet()
+		if err != nil {
+			yield(nil, corpus.FileError(f.Path, err.Error()))
+			return
+		}
+		p.holders.Add(1)
+		defer p.release()
+		ordinal := int64(1)
+		for g, rg := range p.RowGroups() {
+			n := rg.NumRows()
+			if n < 0 {
+				yield(nil, f.parquetError(g, ordinal, "a row group of a negative number of rows"))
+				return
+			}
+			for from := int64(0); from < n; from += parquetPart {
+				first, to := ordinal+from, min(n, from+parquetPart)
+				start := from
+				p.holders.Add(1)
+				if !yield(func(yield func(*corpus.Row, error) bool) { f.parquetRows(p, g, start, to, first, yield) }, nil) {
+					return
+				}
+			}
+			ordinal += n
+		}
+	}
+}
+
+// caught runs a call into the library, which panics on some damaged files.
+func caught(call func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errors.New("damaged data")
+		}
+	}()
+	return call()
+}
+
+func (f *File) openParquet() (*parquetFile, error) {
+	in, err := os.Open(f.name)
+	if err != nil {
+		return nil, errors.New(reasonOf(err))
+	}
+	p := &parquetFile{os: in}
+	err = caught(func() error {
+		p.File, err = parquet.OpenFile(&counterAt{in, f}, f.Size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
+		if err != nil {
+			return fmt.Errorf("malformed Parquet")
+		}
+		leaves := p.Schema().Columns()
+		if len(leaves) > maxColumns {
+			return fmt.Errorf("%d columns, more than %d", len(leaves), maxColumns)
+		}
+		p.columns = columnsOf(p.Root(), leaves)
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	return p, nil
+}
+
+// counterAt counts the bytes read.
+type counterAt struct {
+	r io.ReaderAt
+	f *File
+}
+
+func (c *counterAt) ReadAt(b []byte, off int64) (int, error) {
+	n, err := c.r.ReadAt(b, off)
+	c.f.corpus.read.Add(int64(n))
+	return n, err
+}
+
+func columnsOf(root *parquet.Column, leaves [][]string) []column {
+	out := make([]column, len(leaves))
+	for i, names := range leaves {
+		c := &out[i]
+		var piece strings.Builder
+		node := root
+		for k := 0; k < len(names); k++ {
+			node = node.Column(names[k])
+			if k > 0 && node.Repeated() && k+1 < len(names) && isList(names[k], names[k+1]) {
+				// the two levels that a LIST puts between a name and its elements
+				k++
+				node = node.Column(names[k])
+			} else {
+				if piece.Len() > 0 || len(c.pieces) > 0 {
+					piece.WriteByte('.')
+				}
+				piece.WriteString(names[k])
+				if !node.Repeated() {
+					continue
+				}
+			}
+			c.pieces = append(c.pieces, piece.String())
+			piece.Reset()
+			c.levels++
+		}
+		c.pieces = append(c.pieces, piece.String())
+		c.path = &corpus.Path{Name: strings.Join(c.pieces, "[]"), ID: int32(i)}
+		c.max = node.MaxDefinitionLevel()
+		c.text = node.Type().Kind() == parquet.ByteArray
+	}
+	return out
+}
+
+// isList reports whether two levels are those of a LIST, as the writers of the
+// world name them.
+func isList(repeated, element string) bool {
+	switch repeated + "." + element {
+	case "list.element", "list.item", "bag.array_element", "bag.element", "array.element", "list.array":
+		return true
+	}
+	return false
+}
+
+func (f *File) parquetError(group int, ordinal int64, reason string) *corpus.InputError {
+	return &corpus.InputError{File: f.Path, Where: fmt.Sprintf("rg%d#%d", group+1, ordinal), Binary: true, Line: ordinal, Reason: reason, Whole: true}
+}
+
+// parquetRows reads rows [from, to) of a row group, whose first is the given
+// ordinal of the file.
+func (f *File) parquetRows(p *parquetFile, group int, from, to, ordinal int64, yield func(*corpus.Row, error) bool) {
+	defer p.release()
+	var rows parquet.Rows
+	fail := func(reason string) {
+		e := f.parquetError(group, ordinal, reason)
+		yield(nil, e)
+	}
+	err := caught(func() error {
+		rows = p.RowGroups()[group].Rows()
+		return rows.SeekToRow(from)
+	})
+	if err != nil {
+		fail(parquetReason(err))
+		return
+	}
+	defer func() { _ = caught(rows.Close) }()
+	buf := make([]parquet.Row, parquetBatch)
+	row := corpus.Row{File: f.Path}
+	for at := from; at < to; {
+		var n int
+		err := caught(func() error {
+			var err error
+			n, err = rows.ReadRows(buf[:min(parquetBatch, to-at)])
+			return err
+		})
+		for _, values := range buf[:n] {
+			size, why := p.leaves(&row, values, f.opt.MaxRow)
+			row.Number, row.Bytes = ordinal, size
+			f.corpus.decoded.Add(size)
+			if why != "" {
+				e := f.parquetError(group, ordinal, why)
+				e.Whole = false
+				if !yield(nil, e) {
+					return
+				}
+			} else if !yield(&row, nil) {
+				return
+			}
+			ordinal++
+		}
+		at += int64(n)
+		if err != nil && !errors.Is(err, io.EOF) || n == 0 {
+			if at < to {
+				fail(parquetReason(err))
+			}
+			return
+		}
+	}
+}
+
+func parquetReason(err error) string {
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		return "fewer rows than the file says"
+	case strings.Contains(err.Error(), "crc"):
+		return "checksum mismatch"
+	}
+	return "damaged data"
+}
+
+// leaves fills the row from the values of its columns.
+func (p *parquetFile) leaves(row *corpus.Row, values parquet.Row, most int64) (size int64, why string) {
+	row.Leaves = row.Leaves[:0]
+	var index [32]int
+	for _, v := range values {
+		i := v.Column()
+		if i < 0 || i >= len(p.columns) {
+			return size, "damaged data"
+		}
+		c := &p.columns[i]
+		rep := v.RepetitionLevel()
+		if rep == 0 {
+			index = [32]int{}
+		} else if rep <= len(index) {
+			index[rep-1]++
+			clear(index[rep:])
+		}
+		leaf := corpus.Leaf{Path: c.path, Name: c.path.Name}
+		switch {
+		case v.IsNull():
+			leaf.Kind = corpus.Null
+		case !c.text:
+			if c.levels > 0 {
+				if rep > 0 {
+					continue // one leaf for an array of numbers
+				}
+				leaf.Kind = corpus.Empty
+			} else if leaf.Kind = corpus.Number; v.Kind() == parquet.Boolean {
+				leaf.Kind = corpus.Bool
+			}
+			leaf.Text = v.String()
+		default:
+			b := v.ByteArray()
+			if size += int64(len(b)); size > most {
+				return size, fmt.Sprintf("row longer than %d bytes", most)
+			}
+			if leaf.Kind = corpus.String; !utf8.Valid(b) {
+				leaf.Kind = corpus.Empty
+				break
+			}
+			leaf.Text = bytesString(b)
+		}
+		if c.levels > 0 && leaf.Kind == corpus.String {
+			leaf.Name = c.name(index[:])
+		}
+		size += 8
+		row.Leaves = append(row.Leaves, leaf)
+	}
+	return size, ""
+}
+
+// name is the path with its indices: messages[2].content.
+func (c *column) name(index []int) string {
+	var b strings.Builder
+	for i, piece := range c.pieces {
+		if i > 0 {
+			b.WriteByte('[')
+			b.WriteString(strconv.Itoa(index[i-1]))
+			b.WriteByte(']')
+		}
+		b.WriteString(piece)
+	}
+	return b.String()
+}
