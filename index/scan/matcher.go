@@ -338,19 +338,27 @@ func (m *matcher) unit(name, text string, u unit, key uint64) {
 	}
 }
 
-// whole adds the records of a text that a unit is, in full.
+// whole adds the records of a text that a unit is, in full. A line or paragraph
+// of fewer than 24 symbols counts only by the rule of the short lane: such lines
+// stand in texts that have nothing to do with the record.
 func (m *matcher) whole(name, text string, u unit, ref textRef, digest [32]byte) {
-	raw := []byte(text[u.start:u.end])
-	n0 := m.hasher.Digest(raw)
+	n0 := m.hasher.Digest([]byte(text[u.start:u.end]))
 	tr := m.records(ref)
+	inside := u.to-u.from < fingerprint.MinRecord && u.to-u.from < m.stream.Len()
 	for i := range tr.records {
 		rec := &tr.records[i]
-		verdict := corpus.Normalised
+		c := candidate{key: rec.key, rec: rec, verdict: corpus.Normalised, score: 1, field: name, from: u.start, to: u.end,
+			lane: "exact", hits: 1, digest: digest, hasDigest: true, created: rec.created, more: tr.more}
 		if string(rec.n0[:]) == string(n0[:16]) {
-			verdict = corpus.Exact
+			c.verdict = corpus.Exact
 		}
-		m.add(candidate{key: rec.key, rec: rec, verdict: m.commonOr(verdict, tr, u.from, u.to), score: 1, field: name,
-			from: u.start, to: u.end, lane: "exact", hits: 1, digest: digest, hasDigest: true, created: rec.created, more: tr.more})
+		if inside {
+			m.shortRule(&c, text, u.from, u.to)
+		}
+		if c.verdict != corpus.Common {
+			c.verdict = m.commonOr(c.verdict, tr, u.from, u.to)
+		}
+		m.add(c)
 	}
 }
 
@@ -438,25 +446,29 @@ func (m *matcher) shortAt(name, text string, i int, starts []int32, key uint64) 
 	}
 }
 
-// shortFound decides what a short record inside a text is worth: quoted when it
-// is corroborated or distinctive, else common.
+// shortFound adds the records of a short text that stands inside the field.
 func (m *matcher) shortFound(name, text string, i, j int, ref textRef, digest [32]byte) {
 	start, end := m.stream.Span(i, j)
-	words := len(strings.Fields(text[start:end]))
 	tr := m.records(ref)
 	for k := range tr.records {
 		rec := &tr.records[k]
-		c := candidate{key: rec.key, rec: rec, verdict: corpus.Common, score: 1, field: name, from: start, to: end,
+		c := candidate{key: rec.key, rec: rec, verdict: corpus.Quoted, score: 1, field: name, from: start, to: end,
 			lane: "short", hits: 1, digest: digest, hasDigest: true, created: rec.created, more: tr.more}
-		if w := corroborate(text, start, end, rec); w != "" {
-			c.verdict, c.witnesses = corpus.Quoted, []string{w}
-		} else if words >= 5 && !m.inBackground(i, j) {
-			c.verdict = corpus.Quoted
-		}
-		if c.verdict == corpus.Quoted {
-			c.verdict = m.commonOr(corpus.Quoted, tr, i, j)
+		if m.shortRule(&c, text, i, j); c.verdict != corpus.Common {
+			c.verdict = m.commonOr(c.verdict, tr, i, j)
 		}
 		m.add(c)
+	}
+}
+
+// shortRule keeps the verdict of a short record inside a text when its id or a link
+// beside it corroborates it, or when it has five words and the background does
+// not say it; otherwise it is common.
+func (m *matcher) shortRule(c *candidate, text string, from, to int) {
+	if w := corroborate(text, c.from, c.to, c.rec); w != "" {
+		c.witnesses = append(c.witnesses, w)
+	} else if len(strings.Fields(text[c.from:c.to])) < 5 || m.inBackground(from, to) {
+		c.verdict = corpus.Common
 	}
 }
 

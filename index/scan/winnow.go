@@ -96,6 +96,9 @@ func (m *matcher) evaluate(name, text string, hits []hit) {
 	ref := hits[0].ref
 	seg := m.view.Segments[ref.seg]
 	base, symbols := seg.Symbols(ref.text)
+	if symbols < fingerprint.MinRecord {
+		return // the short lane's
+	}
 	if at, ok := m.inFull(seg, hits, int(symbols)); ok {
 		digest, _ := m.stream.Digest(m.hasher, at, at+int(symbols))
 		from, to := m.stream.Span(at, at+int(symbols))
@@ -146,7 +149,7 @@ func (m *matcher) verdict(best chain, symbols int) corpus.Verdict {
 
 const (
 	longRun = 120 // symbols of a run that is partial whatever its share
-	minNear = 20  // symbols that near takes: more than any one window
+	minNear = 24  // symbols under the windows of near: more than a phrase
 )
 
 // inFull looks for the whole text at the places that its hits imply. A text in
