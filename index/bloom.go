@@ -15,6 +15,7 @@ import (
 type Bloom struct {
 	shift uint
 	words []uint64
+	free  func()
 }
 
 // newBloom is a filter over the postings that family picks from each segment.
@@ -27,7 +28,8 @@ func newBloom(segs []*segment.Segment, family func(s *segment.Segment) []*segmen
 	}
 	p := uint(max(10, bits.Len(uint(n/8)))) // eight bits a key: a word for eight keys
 	p = min(p, 30)
-	b := &Bloom{shift: 64 - p, words: make([]uint64, 1<<p)}
+	b := &Bloom{shift: 64 - p}
+	b.words, b.free = makeWords(1 << p)
 	workers := min(runtime.GOMAXPROCS(0), 1<<6)
 	var wg sync.WaitGroup
 	for w := range workers { // parts of 1/64 of the key space touch no word in common

@@ -90,6 +90,12 @@ func (v *View) readFetches() error {
 // Close closes all segments.
 func (v *View) Close() error {
 	var errs []error
+	for _, b := range []*Bloom{v.bloom, v.short} {
+		if b != nil {
+			b.free()
+			b.words = nil
+		}
+	}
 	for _, s := range v.Segments {
 		errs = append(errs, s.Close())
 	}
