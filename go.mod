@@ -3,38 +3,41 @@ module custody
 go 1.26.0
 
 require (
-	github.com/FastFilter/xorfilter v0.4.2-0.20260120015552-4e5a4d9df65a // indirect
+	github.com/FastFilter/xorfilter v0.4.2-0.20260120015552-4e5a4d9df65a // binary fuse filters, by their authors
+	github.com/cespare/xxhash/v2 v2.3.0 // XXH64, which the fingerprints are
+	github.com/dgraph-io/badger/v4 v4.9.6 // facts and manifest; index only
+	github.com/gofrs/flock v0.13.2 // advisory locks on all systems
+	github.com/klauspost/compress v1.20.3 // gzip and zstd, the fastest in pure Go
+	github.com/parquet-go/parquet-go v0.32.0 // formats only
+	github.com/rogpeppe/go-internal v1.16.0 // testscript: a verb is tested as its user runs it
+	github.com/spf13/cobra v1.10.2 // cmd only
+	github.com/spf13/pflag v1.0.9 // cobra's flags
+	github.com/ulikunitz/xz v0.5.17 // xz; the only maintained one in pure Go
+	github.com/valyala/fastjson v1.6.10 // JSON of rows at 1 GB/s, digits kept
+	golang.org/x/sys v0.49.0 // mmap, free space
+	golang.org/x/term v0.47.0 // is it a terminal
+	golang.org/x/text v0.43.0 // Unicode data, in tests and the generator of frozen tables
+	golang.org/x/tools v0.52.0 // txtar: a source is one text file
+	pgregory.net/rapid v1.3.0 // property tests
+)
+
+require (
 	github.com/andybalholm/brotli v1.1.1 // indirect
-	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/dgraph-io/badger/v4 v4.9.6 // indirect
 	github.com/dgraph-io/ristretto/v2 v2.2.0 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
 	github.com/go-logr/logr v1.4.3 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
-	github.com/gofrs/flock v0.13.2 // indirect
 	github.com/google/flatbuffers v25.2.10+incompatible // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
-	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/parquet-go/bitpack v1.0.0 // indirect
 	github.com/parquet-go/jsonlite v1.0.0 // indirect
-	github.com/parquet-go/parquet-go v0.32.0 // indirect
 	github.com/pierrec/lz4/v4 v4.1.21 // indirect
-	github.com/rogpeppe/go-internal v1.16.0 // indirect
-	github.com/spf13/cobra v1.10.2 // indirect
-	github.com/spf13/pflag v1.0.9 // indirect
 	github.com/twpayne/go-geom v1.6.1 // indirect
-	github.com/ulikunitz/xz v0.5.17 // indirect
-	github.com/valyala/fastjson v1.6.10 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/otel v1.41.0 // indirect
 	go.opentelemetry.io/otel/metric v1.41.0 // indirect
 	go.opentelemetry.io/otel/trace v1.41.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.6 // indirect
-	golang.org/x/sys v0.49.0 // indirect
-	golang.org/x/term v0.47.0 // indirect
-	golang.org/x/text v0.43.0 // indirect
-	golang.org/x/tools v0.52.0 // indirect
 	google.golang.org/protobuf v1.36.7 // indirect
-	pgregory.net/rapid v1.3.0 // indirect
 )

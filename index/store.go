@@ -26,6 +26,7 @@
 package index
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -98,7 +99,7 @@ func Init(dir string, opt InitOptions) error {
 	}
 	m := meta{Version: Version, Norm: fingerprint.Norm, Private: opt.Private, Created: opt.Now.UTC(), Next: 1}
 	w := &Writer{dir: dir, fs: opt.FS}
-	if err := w.lock(nil, 0, "init"); err != nil {
+	if err := w.lock(context.Background(), 0, "init"); err != nil {
 		return err
 	}
 	defer w.Close()

@@ -88,7 +88,6 @@ type matcher struct {
 	texts     map[textRef]*textRecords // cache
 	units     []unit
 	same      []textRef
-	scratch   []byte
 }
 
 // pathUse is what a path is to this scan.

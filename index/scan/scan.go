@@ -76,10 +76,9 @@ type found struct {
 
 // rowVerdict is what one matched row comes to.
 type rowVerdict struct {
-	verdict  corpus.Verdict
-	sources  []string // distinct, of its matches
-	training string
-	tally    policy.Tally
+	verdict corpus.Verdict
+	sources []string // distinct, of its matches
+	tally   policy.Tally
 }
 
 // totals adds up what was found, in order.
@@ -92,7 +91,6 @@ type totals struct {
 	file           string
 	fileRows       int64
 	fileFields     bool
-	notScannedOver bool
 }
 
 type sourceTotal struct {

@@ -19,12 +19,16 @@ func day(s string) time.Time {
 	return t
 }
 
-func on(s string) provenance.Period { return provenance.Period{From: day(s), Until: day(s).Add(time.Second)} }
+func on(s string) provenance.Period {
+	return provenance.Period{From: day(s), Until: day(s).Add(time.Second)}
+}
 
 // versions: silent from 2020, seen until 2022-06 and forbidding when next seen
 // on 2023-01-10, allowing from the stated day 2024-01-01.
 func versions() []provenance.Terms {
-	right := func(r provenance.Right) map[string]provenance.Right { return map[string]provenance.Right{"training": r} }
+	right := func(r provenance.Right) map[string]provenance.Right {
+		return map[string]provenance.Right{"training": r}
+	}
 	return []provenance.Terms{
 		{ID: "a", Stated: day("2020-01-01"), Effective: provenance.Period{From: day("2020-01-01"), Until: day("2023-01-10")}, Rights: right(provenance.RightSilent)},
 		{ID: "b", FirstObserved: day("2023-01-10"), LastBefore: day("2022-06-01"), Effective: provenance.Period{From: day("2023-01-10"), Until: day("2024-01-01")}, Rights: right(provenance.RightForbidden)},

@@ -22,8 +22,8 @@ func sample() (corpus.Summary, []corpus.Match) {
 	at := time.Date(2024, 3, 1, 0, 0, 0, 0, time.UTC)
 	s := corpus.Summary{Schema: "custody.scan/1", Dataset: "train", Files: 2, Rows: 42_200, Bytes: 1 << 20, BytesDecoded: 30_000_000, MatchedRows: 2200,
 		ByVerdict: map[string]int64{"exact": 1900, "normalised": 0, "quoted": 300, "partial": 0, "near": 0, "signature": 0, "common": 12},
-		BySource: []corpus.SourceCount{{Source: "x-api", Rows: 2200, Records: 2100, Terms: []string{"x-2025-06-04"}, Training: "forbidden", Guarantee: ptr(24)}},
-		Fields:   corpus.FieldsSeen{Scanned: []string{"text"}, NotScanned: []string{"notes"}}, Skipped: []string{"README.md"},
+		BySource:  []corpus.SourceCount{{Source: "x-api", Rows: 2200, Records: 2100, Terms: []string{"x-2025-06-04"}, Training: "forbidden", Guarantee: ptr(24)}},
+		Fields:    corpus.FieldsSeen{Scanned: []string{"text"}, NotScanned: []string{"notes"}}, Skipped: []string{"README.md"},
 		Unread: []corpus.Unread{{File: "a.jsonl", Line: &line, Reason: "text: invalid UTF-8 at byte 12"}}, UnreadTotal: corpus.UnreadTotal{Rows: 1},
 		Coverage: corpus.Coverage{Records: 88_348, Testable: 88_000, Untestable: 348, RowsTestable: 42_000, RowsUntestable: 200, RowsEmpty: 20, BelowShare: 7, Hot: 3, Guarantee: ptr(24)},
 		Gate:     corpus.GateFail, Reasons: []string{"2,200 rows hold content of x-api, whose terms forbid training (exact 1,900, quoted 300)"}, Complete: true, Exit: 3, Seconds: 0.25}

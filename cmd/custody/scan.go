@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"custody/cmd/internal/ui"
+	"custody/index"
+	"custody/index/scan"
+	"custody/provenance/corpus"
+	"custody/provenance/report"
+	"custody/provenance/source"
+)
+
+// scanFlags are the arguments of one scan.
+type scanFlags struct {
+	name     string
+	text     string
+	rowID    string
+	matches  string
+	report   string
+	unread   string
+	minShare float64
+	fast     bool
+	workers  int
+}
+
+func scanCmd(a *app) *cobra.Command {
+	var f scanFlags
+	cmd := &cobra.Command{
+		Use:     "scan PATH...",
+		GroupID: "find",
+		Short:   "Find API content in a corpus, and say whether it may be trained on",
+		Long: `Reads a corpus and finds the rows that are records of the store, whole, quoted, cut
+or edited, and those that are shaped like a known source; judges the terms that
+were in force when they were fetched; and answers with an exit code: 0 the gate
+passes, 3 it says no, 4 unknown. Nothing is written but the files named by flags.
+
+` + pathHelp + `
+
+Without a store only what shows by its shape can be found.`,
+		Example: examples(
+			"custody scan train.jsonl",
+			"custody scan corpus/ --matches matches.parquet --report report.html",
+			"custody scan 'part-*.jsonl.zst' --text text,title --row-id doc_id --json",
+			"zcat part.jsonl.gz | custody scan -"),
+		Args: atLeast(1, "one PATH or more"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.scan(cmd, args, f) },
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&f.name, "name", "", "call the corpus `DATASET[@VERSION]` in the answer; default is the first PATH's name")
+	fs.StringVar(&f.text, "text", "", "the `FIELDS` to compare, with commas between; default is every known text field")
+	fs.StringVar(&f.rowID, "row-id", "", "the `FIELD` with a row's id; default is id, _id or uuid")
+	fs.StringVar(&f.matches, "matches", "", "write every match to `FILE`, .jsonl or .parquet")
+	fs.StringVar(&f.report, "report", "", "write a page for people to `FILE`, .html")
+	fs.StringVar(&f.unread, "unread", "", "write everything that could not be read to `FILE`, .jsonl")
+	fs.Float64Var(&f.minShare, "min-share", 0.3, "the least `SHARE` of a record that counts as a part of it")
+	fs.BoolVar(&f.fast, "fast", false, "look at fewer places: runs of 31 symbols are found, not of 24")
+	workersFlag(cmd, &f.workers)
+	return cmd
+}
+
+func (a *app) scan(cmd *cobra.Command, args []string, f scanFlags) error {
+	if err := checkScan(cmd, f); err != nil {
+		return err
+	}
+	sum, top, err := a.runScan(cmd, args, f)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	a.noteUnread(sum.Unread, sum.UnreadTotal)
+	opt := report.Options{Version: readVersion().Version, AsOf: a.judged}
+	if aerr := a.answer(sum, func(w io.Writer) { _ = report.ScanText(w, &sum, report.Strongest(top, 20), opt) }); aerr != nil {
+		return aerr
+	}
+	if err != nil {
+		return interrupted()
+	}
+	return exit(sum.Exit)
+}
+
+func checkScan(cmd *cobra.Command, f scanFlags) error {
+	if err := checkWorkers(cmd, f.workers); err != nil {
+		return err
+	}
+	if f.minShare <= 0 || f.minShare > 1 {
+		return usage(cmd, fmt.Errorf("--min-share: want a share above 0 and up to 1, got %v", f.minShare))
+	}
+	for _, o := range []struct{ flag, file, ends string }{{"matches", f.matches, ".jsonl .parquet"}, {"report", f.report, ".html"}, {"unread", f.unread, ".jsonl"}} {
+		if o.file == "" {
+			continue
+		}
+		ends := strings.Fields(o.ends)
+		if !hasSuffix(o.file, ends) {
+			return usage(cmd, fmt.Errorf("--%s: want a name that ends in %s", o.flag, strings.Join(ends, " or ")))
+		}
+		if info, err := os.Stat(filepath.Dir(o.file)); err != nil || !info.IsDir() {
+			return usage(cmd, fmt.Errorf("--%s: no folder %s", o.flag, filepath.Dir(o.file)))
+		}
+	}
+	return nil
+}
+
+func hasSuffix(s string, ends []string) bool {
+	for _, e := range ends {
+		if strings.HasSuffix(strings.ToLower(s), e) {
+			return true
+		}
+	}
+	return false
+}
+
+// runScan scans and writes the files that flags name, each whole or not at all.
+// It returns the strongest matches beside the summary.
+func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags) (corpus.Summary, []corpus.Match, error) {
+	var none corpus.Summary
+	c, err := a.walk(args)
+	if err != nil {
+		return none, nil, err
+	}
+	view, err := a.view(cmd)
+	if err != nil {
+		return none, nil, err
+	}
+	if view != nil {
+		defer view.Close()
+	}
+	name, version := datasetName(f.name, args)
+	out, err := newScanOutput(f)
+	if err != nil {
+		return none, nil, err
+	}
+	defer out.abort()
+	p := a.ui.Progress("scan")
+	start := a.now()
+	sum, _, err := scan.Run(cmd.Context(), scan.Options{
+		View: view, Catalogue: source.Default(), Parts: c.Parts(cmd.Context()), Text: fieldList(f.text), RowID: f.rowID, MinShare: f.minShare,
+		Fast: f.fast, Workers: f.workers, AsOf: a.judged, Dataset: name, Match: out.match, Unread: out.unreadLine,
+		Progress: func(rows, matched int64) {
+			read, total := c.Progress()
+			p.Update(read, total, func() string { return ui.Count(rows, "row") + ", " + ui.Number(matched) + " matched" })
+		},
+	})
+	p.Done()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return none, nil, err
+	}
+	sum.Version, sum.Skipped = version, append(sum.Skipped, c.Skipped()...)
+	sum.Bytes, _ = c.Progress()
+	sum.BytesDecoded = c.Decoded()
+	sum.Seconds = a.now().Sub(start).Seconds()
+	if err != nil {
+		sum.Complete, sum.Exit = false, 130
+	}
+	top := out.strongest()
+	if ferr := out.finish(&sum, top, report.Options{Command: commandLine(cmd, args), Version: readVersion().Version, AsOf: a.judged}); ferr != nil {
+		return none, nil, ferr
+	}
+	return sum, top, err
+}
+
+// view opens the store to read. Where none was named and none is there, it is
+// nil: the scan then knows shapes alone.
+func (a *app) view(cmd *cobra.Command) (*index.View, error) {
+	v, err := index.OpenView(a.store)
+	if err == nil {
+		return v, nil
+	}
+	if named := cmd.Flags().Changed("store") || os.Getenv("CUSTODY_STORE") != ""; errors.Is(err, index.ErrNoStore) && !named {
+		a.ui.Note("no store: only what shows by its shape and ids is found")
+		return nil, nil
+	}
+	return nil, err
+}
+
+// datasetName splits --name, or takes the name of the first path.
+func datasetName(name string, paths []string) (string, *string) {
+	if name == "" {
+		return path.Base(filepath.ToSlash(paths[0])), nil
+	}
+	if set, version, ok := strings.Cut(name, "@"); ok {
+		return set, &version
+	}
+	return name, nil
+}
+
+// commandLine is how to run the scan again, for the report.
+func commandLine(cmd *cobra.Command, args []string) string {
+	words := []string{cmd.CommandPath()}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "bool" {
+			words = append(words, "--"+f.Name)
+		} else {
+			words = append(words, "--"+f.Name, shellWord(f.Value.String()))
+		}
+	})
+	for _, arg := range args {
+		words = append(words, shellWord(arg))
+	}
+	return strings.Join(words, " ")
+}
+
+func shellWord(s string) string {
+	if s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@,=+", r))
+	}) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden parts of the scripts")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"custody": main})
+}
+
+// TestScript runs testdata/script: a verb as its user runs it, with its output,
+// files and exit code on one page.
+func TestScript(t *testing.T) {
+	dir := filepath.Join("..", "..", "testdata", "script")
+	if files, err := filepath.Glob(filepath.Join(dir, "*.txtar")); err != nil || len(files) == 0 {
+		t.Fatalf("no scripts in %s: %v", dir, err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 dir,
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			// A script sees nothing of the person who runs it.
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("CUSTODY_STORE", "")
+			e.Setenv("NO_COLOR", "1")
+			e.Setenv("TZ", "UTC")
+			demo, err := filepath.Abs("demo")
+			e.Setenv("DEMO", demo)
+			return err
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits,
+			"field": field,
+			"shape": shape,
+		},
+	})
+}
+
+// exits runs a command and checks its exit code: exits N COMMAND...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits N COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var e *exec.ExitError
+		if !errors.As(err, &e) {
+			ts.Fatalf("%v", err)
+		}
+		got = e.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit %d, want %d", got, want)
+	}
+}
+
+// field checks one value of a JSON object: field FILE PATH WANT, where PATH is
+// dotted and a number is an index, and WANT is JSON or, for a string, the bare
+// text. "! field FILE PATH" says that it is not there.
+func field(ts *testscript.TestScript, neg bool, args []string) {
+	if neg && len(args) != 2 || !neg && len(args) != 3 {
+		ts.Fatalf("usage: field FILE PATH WANT, or ! field FILE PATH")
+	}
+	v := decode(ts, args[0])
+	for name := range strings.SplitSeq(args[1], ".") {
+		switch at := v.(type) {
+		case map[string]any:
+			next, ok := at[name]
+			if !ok {
+				if neg {
+					return
+				}
+				ts.Fatalf("%s: no %s in %s", args[0], name, args[1])
+			}
+			v = next
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(at) {
+				if neg {
+					return
+				}
+				ts.Fatalf("%s: no element %s in %s, of %d", args[0], name, args[1], len(at))
+			}
+			v = at[i]
+		default:
+			ts.Fatalf("%s: %s: %s is in no object", args[0], args[1], name)
+		}
+	}
+	if neg {
+		ts.Fatalf("%s: %s is there", args[0], args[1])
+	}
+	got, err := json.Marshal(v)
+	ts.Check(err)
+	if s, ok := v.(string); ok && s == args[2] || string(got) == args[2] {
+		return
+	}
+	ts.Fatalf("%s: %s is %s, want %s", args[0], args[1], got, args[2])
+}
+
+// shape writes the keys of a JSON object with the types of their values, a line
+// each, so that a golden file can hold what others rely on where the values
+// change: shape FILE.
+func shape(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: shape FILE")
+	}
+	seen := map[string]bool{}
+	walk(decode(ts, args[0]), "", seen)
+	lines := make([]string, 0, len(seen))
+	for l := range seen {
+		lines = append(lines, l)
+	}
+	sort.Strings(lines)
+	fmt.Fprintln(ts.Stdout(), strings.Join(lines, "\n"))
+}
+
+func walk(v any, path string, seen map[string]bool) {
+	kind := ""
+	switch v := v.(type) {
+	case map[string]any:
+		if len(v) == 0 {
+			kind = "object"
+			break
+		}
+		for k, e := range v {
+			walk(e, strings.TrimPrefix(path+"."+k, "."), seen)
+		}
+		return
+	case []any:
+		kind = "list"
+		for _, e := range v {
+			walk(e, path+"[]", seen)
+		}
+	case nil:
+		kind = "null"
+	case bool:
+		kind = "bool"
+	case json.Number:
+		kind = "number"
+	case string:
+		kind = "string"
+	}
+	seen[path+" "+kind] = true
+}
+
+func decode(ts *testscript.TestScript, file string) any {
+	dec := json.NewDecoder(bytes.NewReader([]byte(ts.ReadFile(file))))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		ts.Fatalf("%s: %v", file, err)
+	}
+	if dec.More() {
+		ts.Fatalf("%s: more than one JSON value", file)
+	}
+	return v
+}

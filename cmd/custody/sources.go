@@ -1,0 +1,275 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"custody/cmd/internal/ui"
+	"custody/index/fingerprint"
+	"custody/provenance"
+	"custody/provenance/source"
+)
+
+// notAdvice is said once wherever terms are shown.
+const notAdvice = "What is said of terms is a reading of dated texts, not legal advice."
+
+// sourceInfo is one source as `custody sources --json` prints it.
+type sourceInfo struct {
+	ID         provenance.SourceID `json:"id"`
+	Name       string              `json:"name"`
+	Owner      string              `json:"owner"`
+	Hosts      []string            `json:"hosts"`
+	LimitScope string              `json:"limit_scope"`
+	Guarantee  int                 `json:"guarantee_symbols"`
+	Shapes     []source.Shape      `json:"shapes"`
+	Terms      []termsInfo         `json:"terms"`
+}
+
+// termsInfo is one version of a source's terms; it was in force from the first
+// of from until the next version's.
+type termsInfo struct {
+	ID            provenance.TermsID  `json:"id"`
+	Title         string              `json:"title"`
+	From          *time.Time          `json:"from"`
+	Until         *time.Time          `json:"until"`
+	Stated        *time.Time          `json:"stated"`
+	FirstObserved *time.Time          `json:"first_observed"`
+	LastBefore    *time.Time          `json:"last_before"`
+	URL           string              `json:"url"`
+	Rights        map[string]string   `json:"rights"`
+	Clauses       []provenance.Clause `json:"clauses"`
+	InForce       bool                `json:"in_force"` // on the day of --as-of
+}
+
+// sourcesAnswer is what `custody sources --json` prints.
+type sourcesAnswer struct {
+	Schema  string       `json:"schema"`
+	Note    string       `json:"note"`
+	Sources []sourceInfo `json:"sources"`
+}
+
+func sourcesCmd(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "sources [ID]",
+		GroupID: "keep",
+		Short:   "The APIs that custody knows, their records and their terms",
+		Long: `Lists the sources, or shows one: what its records look like, and which version of
+its terms was in force when. A source is one text file; "sources test" runs the
+examples of one that you write.`,
+		Example: examples("custody sources", "custody sources x-api", "custody sources x-api --json | jq '.sources[0].terms'", "custody sources test forum-api.txtar"),
+		Args:    cobra.ArbitraryArgs,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var ids []string
+			for _, s := range source.Default().Sources() {
+				ids = append(ids, string(s.ID))
+			}
+			return ids, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch len(args) {
+			case 0:
+				return a.listSources()
+			case 1:
+				return a.showSource(args[0])
+			}
+			return usage(cmd, fmt.Errorf("sources: want one ID, got %d", len(args)))
+		},
+	}
+	cmd.AddCommand(sourcesTestCmd(a))
+	return cmd
+}
+
+func (a *app) listSources() error {
+	ans := sourcesAnswer{Schema: "custody.sources/1", Note: notAdvice, Sources: []sourceInfo{}}
+	for _, s := range source.Default().Sources() {
+		ans.Sources = append(ans.Sources, a.describe(s))
+	}
+	return a.answer(ans, func(w io.Writer) {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "source\tname\towner\tterms\ttraining now")
+		for _, s := range ans.Sources {
+			now := "unknown"
+			for _, v := range s.Terms {
+				if r := v.Rights["training"]; v.InForce && r != "" {
+					now = r
+				}
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.ID, ui.Clean(s.Name), ui.Clean(dash(s.Owner)), ui.Count(int64(len(s.Terms)), "version"), now)
+		}
+		_ = t.Flush()
+		fmt.Fprintf(w, "\n%s\n", notAdvice)
+	})
+}
+
+func (a *app) showSource(id string) error {
+	s, err := source.Default().Lookup(provenance.SourceID(id))
+	if err != nil {
+		return hinted(errors.New(redact(err.Error())), "list the sources with: custody sources")
+	}
+	in := a.describe(s)
+	return a.answer(sourcesAnswer{"custody.sources/1", notAdvice, []sourceInfo{in}}, func(w io.Writer) { printSource(w, in) })
+}
+
+// describe gathers what is to be shown of a source, as of --as-of.
+func (a *app) describe(s *source.Source) sourceInfo {
+	in := sourceInfo{ID: s.ID, Name: s.Name, Owner: s.Owner, Hosts: slices.Clone(s.Hosts), LimitScope: s.LimitScope,
+		Guarantee: fingerprint.K + s.Window - 1, Shapes: s.Shapes(), Terms: []termsInfo{}}
+	if in.Hosts == nil {
+		in.Hosts = []string{}
+	}
+	for _, t := range s.Terms {
+		v := termsInfo{ID: t.ID, Title: t.Title, From: known(t.Effective.From), Until: known(t.Effective.Until), Stated: known(t.Stated),
+			FirstObserved: known(t.FirstObserved), LastBefore: known(t.LastBefore), URL: t.URL, Rights: map[string]string{},
+			Clauses: append([]provenance.Clause{}, t.Clauses...), InForce: t.Effective.Known() && t.Effective.Contains(a.judged)}
+		for right, r := range t.Rights {
+			v.Rights[right] = r.String()
+		}
+		in.Terms = append(in.Terms, v)
+	}
+	return in
+}
+
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func printSource(w io.Writer, s sourceInfo) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(name, value string) { fmt.Fprintf(t, "%s\t%s\n", name, ui.Clean(dash(value))) }
+	line("source", string(s.ID))
+	line("name", s.Name)
+	line("owner", s.Owner)
+	line("hosts", strings.Join(s.Hosts, ", "))
+	line("rate limits count by", s.LimitScope)
+	line("always found", fmt.Sprintf("shared runs of %d symbols", s.Guarantee))
+	_ = t.Flush()
+	if len(s.Shapes) > 0 {
+		fmt.Fprintln(w, "\nrecords:")
+	}
+	for _, sh := range s.Shapes {
+		fmt.Fprintf(w, "  %s\n", ui.Clean(sh.Name))
+		t = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, f := range []struct {
+			name string
+			list []string
+			join string
+		}{{"known by", sh.Requires, ", "}, {"native id", sh.ID, " | "}, {"text", sh.Parts, "; "}, {"author, hashed", sh.Author, " | "}, {"created", sh.Created, " | "}} {
+			if len(f.list) > 0 {
+				fmt.Fprintf(t, "    %s\t%s\n", f.name, ui.Clean(strings.Join(f.list, f.join)))
+			}
+		}
+		_ = t.Flush()
+		if len(sh.Parts) == 0 {
+			fmt.Fprintln(w, "    passed over: no record")
+		}
+	}
+	fmt.Fprintln(w, "\nterms:")
+	if len(s.Terms) == 0 {
+		fmt.Fprintln(w, "  none are known here: what they allow is unknown until they are declared")
+	}
+	for _, v := range s.Terms {
+		printTerms(w, v)
+	}
+	fmt.Fprintf(w, "\n%s\n", notAdvice)
+}
+
+func printTerms(w io.Writer, v termsInfo) {
+	from, until, now := "unknown", "now", ""
+	if v.From != nil {
+		from = day(*v.From)
+	}
+	if v.Until != nil {
+		until = day(*v.Until)
+	}
+	if v.InForce {
+		now = ", in force"
+	}
+	fmt.Fprintf(w, "  %s to %s%s: %s (%s)\n", from, until, now, ui.Clean(v.Title), ui.Clean(string(v.ID)))
+	if v.Stated == nil && v.FirstObserved != nil && v.LastBefore != nil {
+		fmt.Fprintf(w, "    states no date; first seen %s, the version before it last seen %s\n", day(*v.FirstObserved), day(*v.LastBefore))
+	}
+	rights := make([]string, 0, len(v.Rights))
+	for right, r := range v.Rights {
+		rights = append(rights, right+" "+r)
+	}
+	slices.Sort(rights)
+	if len(rights) > 0 {
+		fmt.Fprintf(w, "    %s\n", ui.Clean(strings.Join(rights, ", ")))
+	}
+	for _, c := range v.Clauses {
+		fmt.Fprintf(w, "    %s: %s\n", ui.Clean(c.Right), ui.Clean(strings.TrimSpace(c.Document+" "+c.Section)))
+		if c.Quote != "" {
+			fmt.Fprintf(w, "      \u201c%s\u201d\n", ui.Clean(c.Quote))
+		}
+	}
+	if v.URL != "" {
+		fmt.Fprintf(w, "    %s\n", ui.Clean(v.URL))
+	}
+}
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
+
+// sourcesTest is what `custody sources test --json` prints.
+type sourcesTest struct {
+	Schema string   `json:"schema"`
+	File   string   `json:"file"`
+	OK     bool     `json:"ok"`
+	Errors []string `json:"errors"`
+}
+
+func sourcesTestCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "test FILE",
+		Short: "Read a source's file and run its examples",
+		Long: `Reads the file of a source and runs its examples: every match/ must give exactly
+what its .want says, and nothing of a miss/ may be recognised for certain.`,
+		Example: examples("custody sources test forum-api.txtar"),
+		Args:    exactly(1, "one FILE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			data, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			ans := sourcesTest{Schema: "custody.sources-test/1", File: filepath.ToSlash(args[0]), Errors: []string{}}
+			for _, err := range source.Test(ans.File, data) {
+				ans.Errors = append(ans.Errors, err.Error())
+			}
+			ans.OK = len(ans.Errors) == 0
+			if err := a.answer(ans, func(w io.Writer) {
+				for _, e := range ans.Errors {
+					for l := range strings.Lines(e) { // what was got and wanted takes several
+						fmt.Fprintln(w, ui.Clean(strings.TrimSuffix(l, "\n")))
+					}
+				}
+				if ans.OK {
+					fmt.Fprintf(w, "%s: as its examples say\n", ui.Clean(ans.File))
+				}
+			}); err != nil {
+				return err
+			}
+			if !ans.OK {
+				return &exitError{code: 1, answered: true, err: fmt.Errorf("%s: %s", ans.File, ui.Count(int64(len(ans.Errors)), "fault"))}
+			}
+			return nil
+		},
+	}
+}
