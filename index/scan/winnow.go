@@ -53,6 +53,16 @@ func (m *matcher) winnowLane(name, text string) {
 	}
 }
 
+// find looks a fingerprint up in one segment. What has passed the store-wide
+// filter goes straight to its bucket; otherwise the segment's filter is asked
+// first, which saves reading a page that may not be in memory.
+func (m *matcher) find(s *segment.Segment, fp uint64) segment.Run {
+	if (m.bloom == nil || !s.Winnow.Direct()) && !s.MayHold(fp) {
+		return segment.Run{}
+	}
+	return s.Winnow.Find(fp)
+}
+
 // collect adds the hits of one fingerprint, unless so many texts of the store
 // share it that it may not start a match.
 func (m *matcher) collect(fp uint64, at uint32) {
@@ -60,10 +70,7 @@ func (m *matcher) collect(fp uint64, at uint32) {
 	df := 0
 	checked := false
 	for si, s := range m.view.Segments {
-		if !s.MayHold(fp) {
-			continue
-		}
-		run := s.Winnow.Find(fp)
+		run := m.find(s, fp)
 		if run.Len() == 0 {
 			continue
 		}
@@ -221,10 +228,7 @@ func (m *matcher) probe(from, to int) {
 		fp, p := m.keys[i], &m.probes.at[m.fresh[i]]
 		p.from = uint32(len(m.probes.runs))
 		for si, s := range m.view.Segments {
-			if !s.MayHold(fp) {
-				continue
-			}
-			if run := s.Winnow.Find(fp); run.Len() > 0 {
+			if run := m.find(s, fp); run.Len() > 0 {
 				m.probes.runs = append(m.probes.runs, probeRun{si, run})
 				p.n++
 			}

@@ -206,6 +206,10 @@ func openPostings(data, dir []byte) (Postings, bool) {
 // Len is the number of postings.
 func (p *Postings) Len() int { return p.n }
 
+// Direct reports whether Find goes to its bucket by a directory: then it costs
+// no more than asking the segment's filter first.
+func (p *Postings) Direct() bool { return p.bits != 0 }
+
 // Run is the postings of one key, ascending by value.
 type Run struct {
 	vals []byte
