@@ -207,13 +207,14 @@ func (d *demo) ingest(a *app) error {
 func (d *demo) scan(a *app) error {
 	f := scanFlags{name: "demo", minShare: 0.3, workers: 1, matches: filepath.Join(d.out, "matches.jsonl"), report: filepath.Join(d.out, "report.html")}
 	path := []string{filepath.Join(d.out, "corpus")}
-	sum, _, err := a.runScan(d.cmd, path, f)
+	command := "custody scan " + shellWord(path[0]) + " --store " + shellWord(a.store)
+	sum, _, err := a.runScan(d.cmd, path, f, command)
 	if err != nil {
 		return err
 	}
 	d.sum.Scan = sum
 	f.matches, f.report = filepath.Join(d.out, "matches.parquet"), ""
-	_, _, err = a.runScan(d.cmd, path, f)
+	_, _, err = a.runScan(d.cmd, path, f, command)
 	return err
 }
 

@@ -74,7 +74,7 @@ func (a *app) scan(cmd *cobra.Command, args []string, f scanFlags) error {
 	if err := checkScan(cmd, f); err != nil {
 		return err
 	}
-	sum, top, err := a.runScan(cmd, args, f)
+	sum, top, err := a.runScan(cmd, args, f, commandLine(cmd, args))
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -121,8 +121,9 @@ func hasSuffix(s string, ends []string) bool {
 }
 
 // runScan scans and writes the files that flags name, each whole or not at all.
-// It returns the strongest matches beside the summary.
-func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags) (corpus.Summary, []corpus.Match, error) {
+// It returns the strongest matches beside the summary. command is how to run it
+// again, for the report.
+func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command string) (corpus.Summary, []corpus.Match, error) {
 	var none corpus.Summary
 	c, err := a.walk(args)
 	if err != nil {
@@ -163,7 +164,7 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags) (corpus.Su
 		sum.Complete, sum.Exit = false, 130
 	}
 	top := out.strongest()
-	if ferr := out.finish(&sum, top, report.Options{Command: commandLine(cmd, args), Version: readVersion().Version, AsOf: a.judged}); ferr != nil {
+	if ferr := out.finish(&sum, top, report.Options{Command: command, Version: readVersion().Version, AsOf: a.judged}); ferr != nil {
 		return none, nil, ferr
 	}
 	return sum, top, err
