@@ -66,7 +66,7 @@ func percent(part, whole int64) string {
 	switch {
 	case part > 0 && p < 0.01:
 		return "< 0.01 %"
-	case p < 1:
+	case p < 0.995:
 		return fmt.Sprintf("%.2f %%", p)
 	}
 	return fmt.Sprintf("%.1f %%", p)
