@@ -106,6 +106,7 @@ func eachObject(tb testing.TB, name string, do func(line []byte, v *fastjson.Val
 // as strong, and that no object of any other platform is. The data are real
 // posts and never part of the repository.
 func TestShares(t *testing.T) {
+	t.Parallel()
 	own := map[string]struct {
 		source string
 		share  float64
@@ -173,8 +174,9 @@ func TestShares(t *testing.T) {
 
 // TestNoFalseHits holds that ordinary text is recognised as nothing.
 func TestNoFalseHits(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED, NOTHING MEASURED: -short")
+	t.Parallel()
+	if testing.Short() || raceEnabled { // one goroutine, and ten times slower
+		t.Skip("SKIPPED, NOTHING MEASURED: -short or -race")
 	}
 	rows := 0
 	for _, name := range unpack(t, "background.tar.xz", func(name string) bool { return strings.HasSuffix(name, ".jsonl") }) {
