@@ -179,7 +179,7 @@ func (p *preparer) text(b *batch, rec *record, name, text string) {
 	if n >= fingerprint.MinShort && n < fingerprint.MinRecord {
 		pt.text.Anchor = st.Key(h, 0, fingerprint.MinShort)
 	}
-	p.selected = st.Select(h, p.window, p.selected[:0])
+	p.selected = st.Select(h, fingerprint.IndexWindow(n, p.window), p.selected[:0])
 	clear(p.seen)
 	plain := 0
 	for _, s := range p.selected {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode"
 
 	"custody/index"
 	"custody/index/fingerprint"
@@ -41,7 +42,7 @@ func newShared(opt Options) *shared {
 	}
 	fields := opt.Text
 	if len(fields) == 0 {
-		fields = TextFields
+		fields = source.TextFields
 	}
 	for _, f := range fields {
 		sh.text[f] = true
@@ -466,10 +467,34 @@ func (m *matcher) shortFound(name, text string, i, j int, ref textRef, digest [3
 func (m *matcher) shortRule(c *candidate, text string, from, to int) {
 	if w := corroborate(text, c.from, c.to, c.rec); w != "" {
 		c.witnesses = append(c.witnesses, w)
-	} else if len(strings.Fields(text[c.from:c.to])) < 5 || m.inBackground(from, to) {
+	} else if words(text[c.from:c.to]) < 5 || m.inBackground(from, to) {
 		c.verdict = corpus.Common
 	}
 }
+
+// words counts the words of a span: stretches between white space that are no
+// mention, link or RT; in scripts without spaces, two letters are a word.
+func words(span string) int {
+	n, letters := 0, 0
+	for _, w := range strings.Fields(span) {
+		if w == "RT" || strings.HasPrefix(w, "@") || strings.HasPrefix(w, "http") || !strings.ContainsFunc(w, isWordRune) {
+			continue
+		}
+		unspaced := 0
+		for _, r := range w {
+			if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) {
+				unspaced++
+			}
+		}
+		if unspaced == 0 {
+			n++
+		}
+		letters += unspaced
+	}
+	return n + letters/2
+}
+
+func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // corroborate looks for the record's native id, or a URL that ends in it, near
 // the span.

@@ -24,7 +24,7 @@ type Options struct {
 	View      *index.View       // nil: nothing is indexed, only signatures are found
 	Catalogue *source.Catalogue // recognises shapes and judges rights
 	Parts     iter.Seq2[corpus.Part, error]
-	Text      []string // fields to compare, by path; empty: those of TextFields that are there
+	Text      []string // fields to compare, by path; empty: those of source.TextFields that are there
 	RowID     string   // field with the row's id; empty: id, _id or uuid
 	MinShare  float64  // of a record that a partial match must cover; 0: 0.3
 	Fast      bool     // window of 16: any shared run of 31 symbols is found, not of 24
@@ -38,10 +38,6 @@ type Options struct {
 	Unread   func(corpus.Unread)       // every input that could not be read; may be nil
 	Progress func(rows, matched int64) // may be nil
 }
-
-// TextFields are the paths that are compared when none are named.
-var TextFields = []string{"text", "content", "full_text", "body", "selftext", "title", "message", "markdown", "prompt", "instruction",
-	"input", "question", "answer", "response", "completion", "output", "chosen", "rejected", "messages[].content", "conversations[].value"}
 
 // Run scans all parts. The summary lacks what only the reader of the files
 // knows: bytes, skipped files and seconds. On an error the summary counts what

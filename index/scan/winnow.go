@@ -107,12 +107,7 @@ func (m *matcher) evaluate(name, text string, hits []hit) {
 		return // the short lane's
 	}
 	if at, ok := m.inFull(seg, hits, int(symbols)); ok {
-		digest, _ := m.stream.Digest(m.hasher, at, at+int(symbols))
-		from, to := m.stream.Span(at, at+int(symbols))
-		tr := m.records(ref)
-		verdict := m.commonOr(corpus.Quoted, tr, at, at+int(symbols))
-		m.addText(tr, candidate{verdict: verdict, score: 1, field: name, from: from, to: to, lane: "winnow",
-			hits: int64(len(hits)), digest: digest, hasDigest: true})
+		m.addWhole(name, ref, at, int(symbols), len(hits))
 		return
 	}
 	m.pairs = m.pairs[:0]
@@ -125,9 +120,13 @@ func (m *matcher) evaluate(name, text string, hits []hit) {
 	}
 	if m.gather(ref.seg, base, symbols, hits) {
 		best = m.bestChain(int(symbols))
+		if best.run+2*fingerprint.K >= int(symbols) && m.wholeAt(seg, ref.text, best.diagonal, int(symbols)) {
+			m.addWhole(name, ref, best.diagonal, int(symbols), best.pairs) // what is too common to start a match was missing before
+			return
+		}
 	}
 	c := candidate{score: float64(best.covered) / float64(symbols), field: name, lane: "winnow", hits: int64(best.pairs)}
-	if c.verdict = m.verdict(best, int(symbols)); c.verdict == corpus.None {
+	if c.verdict = m.verdict(best, int(symbols)); c.verdict == corpus.None || !distinctive(hits) {
 		m.row.below = append(m.row.below, ref)
 		return
 	}
@@ -140,6 +139,15 @@ func (m *matcher) evaluate(name, text string, hits []hit) {
 	c.from, c.to = m.stream.Span(best.from, best.to)
 	c.digest, c.hasDigest = m.stream.Digest(m.hasher, best.from, best.to)
 	m.addText(tr, c)
+}
+
+// addWhole adds the records of a text that stands in full at a symbol of the row.
+func (m *matcher) addWhole(name string, ref textRef, at, symbols, hits int) {
+	digest, _ := m.stream.Digest(m.hasher, at, at+symbols)
+	from, to := m.stream.Span(at, at+symbols)
+	tr := m.records(ref)
+	m.addText(tr, candidate{verdict: m.commonOr(corpus.Quoted, tr, at, at+symbols), score: 1, field: name, from: from, to: to, lane: "winnow",
+		hits: int64(hits), digest: digest, hasDigest: true})
 }
 
 // verdict is what a chain of windows comes to.
@@ -165,16 +173,14 @@ func (m *matcher) inFull(seg *segment.Segment, hits []hit, symbols int) (at int,
 	if 2*len(hits)+1 < (symbols-fingerprint.K+1)/m.segWindow[hits[0].ref.seg] {
 		return 0, false
 	}
-	n := m.stream.Len()
 	var tried [maxDiagonals]int
 	k := 0
 	for _, h := range hits {
 		d := int(h.at) - int(h.pos)
-		if d < 0 || d+symbols > n || slices.Contains(tried[:k], d) {
+		if slices.Contains(tried[:k], d) {
 			continue
 		}
-		digest, whole := m.stream.Digest(m.hasher, d, d+symbols)
-		if whole && string(digest[:]) == string(seg.N2(h.ref.text)) {
+		if m.wholeAt(seg, h.ref.text, d, symbols) {
 			return d, true
 		}
 		if tried[k] = d; k == maxDiagonals-1 {
@@ -183,6 +189,15 @@ func (m *matcher) inFull(seg *segment.Segment, hits []hit, symbols int) (at int,
 		k++
 	}
 	return 0, false
+}
+
+// wholeAt reports whether the text stands in full at a symbol of the row.
+func (m *matcher) wholeAt(seg *segment.Segment, text uint32, at, symbols int) bool {
+	if at < 0 || at+symbols > m.stream.Len() {
+		return false
+	}
+	digest, whole := m.stream.Digest(m.hasher, at, at+symbols)
+	return whole && string(digest[:]) == string(seg.N2(text))
 }
 
 // probes remembers, for one field, what is stored under each window of it that
@@ -269,8 +284,11 @@ func (m *matcher) gather(seg int, base, symbols uint32, hits []hit) bool {
 }
 
 // distinctive reports whether the hits say more than a common phrase does: the
-// shares that the text has in each of them add up to one.
+// shares that the text has in each of them add up to one, or there are four.
 func distinctive(hits []hit) bool {
+	if len(hits) >= 4 {
+		return true
+	}
 	w := 0
 	for _, h := range hits {
 		w += 300 / int(h.df)
@@ -315,6 +333,7 @@ type chain struct {
 	covered  int // symbols of the text under them
 	run      int // longest stretch without a break
 	from, to int // symbols of the row
+	diagonal int // of its last window: where the text would begin in the row
 }
 
 // chainState is the best chain that ends at a window.
@@ -352,7 +371,7 @@ func (m *matcher) bestChain(symbols int) chain {
 		}
 		states[i] = s
 		if s.covered > best.covered || s.covered == best.covered && s.longest > best.run {
-			best = chain{pairs: s.n, covered: min(s.covered, symbols), run: s.longest, from: int(s.from), to: int(p.at) + fingerprint.K}
+			best = chain{pairs: s.n, covered: min(s.covered, symbols), run: s.longest, from: int(s.from), to: int(p.at) + fingerprint.K, diagonal: int(p.at - p.pos)}
 		}
 	}
 	return best
