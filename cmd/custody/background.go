@@ -15,7 +15,7 @@ import (
 	"custody/cmd/internal/ui"
 	"custody/index"
 	"custody/index/ingest"
-	"custody/index/scan"
+	"custody/provenance/source"
 )
 
 func backgroundCmd(a *app) *cobra.Command {
@@ -56,7 +56,7 @@ func backgroundAddCmd(a *app) *cobra.Command {
 			}
 			fields := fieldList(text)
 			if len(fields) == 0 {
-				fields = scan.TextFields
+				fields = source.TextFields
 			}
 			p := a.ui.Progress("background")
 			start := a.now()
