@@ -9,11 +9,10 @@ import (
 )
 
 // Bloom is a filter over keys of the whole store, probed before any segment: one
-// 64-bit word a key, chosen by the key's top bits, three bits in it chosen by the
-// next 18, at eight bits a key or more. Since segments keep their keys in order,
+// 64-bit word a key, chosen by the key's upper bits, three bits in it chosen by
+// lower ones, at eight bits a key. Since segments keep their keys in order,
 // it is filled from front to back.
 type Bloom struct {
-	shift uint
 	words []uint64
 	free  func()
 }
@@ -26,13 +25,11 @@ func newBloom(segs []*segment.Segment, family func(s *segment.Segment) []*segmen
 			n += p.Len()
 		}
 	}
-	p := uint(max(10, bits.Len(uint(n/8)))) // eight bits a key: a word for eight keys
-	p = min(p, 30)
-	b := &Bloom{shift: 64 - p}
-	b.words, b.free = makeWords(1 << p)
+	b := &Bloom{}
+	b.words, b.free = makeWords(min(1<<30, max(1024, (n/8+63)&^63))) // a word for eight keys
 	workers := min(runtime.GOMAXPROCS(0), 1<<6)
 	var wg sync.WaitGroup
-	for w := range workers { // parts of 1/64 of the key space touch no word in common
+	for w := range workers { // a 64th of the key space is a 64th of the words
 		wg.Go(func() {
 			for stripe := w; stripe < 1<<6; stripe += workers {
 				for _, s := range segs {
@@ -47,17 +44,22 @@ func newBloom(segs []*segment.Segment, family func(s *segment.Segment) []*segmen
 	return b
 }
 
-func mask(key uint64, shift uint) uint64 {
-	k := key << ((64 - shift) & 63)
-	return 1<<(k>>58) | 1<<(k>>52&63) | 1<<(k>>46&63)
+// mask is three bits of a word, chosen by the lowest 18 of the 48 bits that a
+// segment keeps of a key.
+func mask(key uint64) uint64 { return 1<<(key>>16&63) | 1<<(key>>22&63) | 1<<(key>>28&63) }
+
+// word is the word of a key: keys in order have words in order.
+func (b *Bloom) word(key uint64) uint64 {
+	hi, _ := bits.Mul64(key, uint64(len(b.words)))
+	return hi
 }
 
-func (b *Bloom) add(key uint64) { b.words[key>>b.shift] |= mask(key, b.shift) }
+func (b *Bloom) add(key uint64) { b.words[b.word(key)] |= mask(key) }
 
 // MayHold reports whether a segment may have the key: false is certain.
 func (b *Bloom) MayHold(key uint64) bool {
-	m := mask(key, b.shift)
-	return b.words[key>>b.shift]&m == m
+	m := mask(key)
+	return b.words[b.word(key)]&m == m
 }
 
 // Filter appends to dst the indices of the keys that a segment may have. It asks
@@ -68,12 +70,14 @@ func (b *Bloom) Filter(keys []uint64, dst []int32) []int32 {
 	}
 	n := len(dst)
 	dst = dst[:n+len(keys)]
-	words, shift := b.words, b.shift&63
+	words := b.words
+	size := uint64(len(words))
 	for i, k := range keys {
-		m := mask(k, shift)
+		m := mask(k)
+		at, _ := bits.Mul64(k, size)
 		dst[n] = int32(i)
 		// the borrow of 0 - x is 1 for every x but 0
-		_, miss := bits.Sub64(0, words[k>>shift]&m^m, 0)
+		_, miss := bits.Sub64(0, words[at]&m^m, 0)
 		n += 1 - int(miss)
 	}
 	return dst[:n]

@@ -10,7 +10,7 @@ import (
 func BenchmarkFilter(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, bits := range []uint{12, 16, 19, 22, 24} {
-		f := &Bloom{shift: 64 - bits}
+		f := &Bloom{}
 		f.words, f.free = makeWords(1 << bits)
 		defer f.free()
 		for range 8 << bits {
