@@ -11,7 +11,7 @@ REQUIRE     := testdata/interop/requirements.txt
 # Programs are built without cgo; only the race detector needs it.
 export CGO_ENABLED = 0
 
-.PHONY: help test build fmt vet lint tidy cross unit fuzz bench interop clean
+.PHONY: help test build fmt vet lint tidy cross unit fuzz bench bench-membership bench-scan interop clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,22 @@ fuzz: ## each fuzz target for FUZZTIME
 
 bench: ## every benchmark, once
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
+# DATA is a folder with posts.tar.xz, api-records.tar.xz and background.tar.xz.
+DATA ?= ../shared/data
+
+bench-membership: ## recall by form and script, on real posts (DATA) or, without them, invented ones
+	@if [ ! -f $(DATA)/posts.tar.xz ]; then echo "no $(DATA): invented texts only" >&2; exec $(GO) run ./index/scan/membership -builtin; fi; \
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	for f in posts api-records background; do tar -xJf $(DATA)/$$f.tar.xz -C "$$dir"; done; \
+	$(GO) run ./index/scan/membership \
+		-records reddit-api="$$dir/reddit-top-csv/*.csv" -records x-api="$$dir/_records/twitter_v?_tweet.jsonl" \
+		-text content -records generic:mastodon="$$dir/_records/mastodon_status.jsonl" \
+		-lines "generic=$$dir/text-tweeteval/*/*_text.txt" -lines "generic=$$dir/text-tweeteval/*/*/*_text.txt" \
+		-background "$$dir/dev/*.jsonl"
+
+bench-scan: ## scan and trace as the index grows: 0.1, 1 and 10 million made records
+	@for n in 100000 1000000 10000000; do CUSTODY_BENCH_RECORDS=$$n $(GO) test -run '^$$' -bench 'Scan|Trace' -benchtime 5x -timeout 60m ./index/scan | grep '^Benchmark'; done
 
 interop: $(VENV)/ready ## what real clients read of our files
 	CUSTODY_TEST_PYTHON=$(CURDIR)/$(VENV)/bin/python $(GO) test -count 1 -run Interop $(TESTFLAGS) ./...

@@ -264,7 +264,7 @@ func (m *matcher) gather(seg int, base, symbols uint32, hits []hit) bool {
 	}
 	last := m.stream.Len() - fingerprint.K
 	if len(hits) <= 2 {
-		const beside = fingerprint.MinRecord
+		const beside = 12
 		h := hits[0]
 		m.gatherRange(seg, base, symbols, max(0, int(h.at)-beside), min(last, int(hits[len(hits)-1].at)+beside))
 		if m.sortPairs(); len(m.pairs) < 2 {
