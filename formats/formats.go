@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"custody/provenance/corpus"
@@ -67,6 +68,7 @@ var table = []Format{parquetFormat, jsonLinesFormat, jsonFormat, csvFormat, tsvF
 type Corpus struct {
 	files   []*File
 	skipped []string
+	seen    map[string]bool // real names of files
 	read    atomic.Int64
 	decoded atomic.Int64
 	total   int64
@@ -81,6 +83,8 @@ type File struct {
 	opt    Options
 	corpus *Corpus
 	broken string // why it can't be read, known from the walk
+
+	flatteners sync.Pool
 }
 
 // Walk resolves files, folders (walked, sorted), globs and "-". A path that does
@@ -90,12 +94,15 @@ func Walk(paths []string, opt Options) (*Corpus, error) {
 	opt = opt.withDefaults()
 	for _, p := range paths {
 		if p == "-" {
+			if opt.Stdin == nil {
+				return nil, errors.New("-: there is no standard input")
+			}
 			c.files = append(c.files, &File{Path: "-", opt: opt, corpus: c})
 			continue
 		}
 		st, err := os.Stat(p)
 		if err == nil {
-			c.add(p, st, opt, nil, true)
+			c.add(p, st, opt, nil)
 			continue
 		}
 		hits, gerr := filepath.Glob(p)
@@ -111,7 +118,7 @@ func Walk(paths []string, opt Options) (*Corpus, error) {
 		slices.Sort(hits)
 		for _, h := range hits {
 			if st, err := os.Stat(h); err == nil {
-				c.add(h, st, opt, nil, true)
+				c.add(h, st, opt, nil)
 			} else {
 				c.fail(h, err.Error())
 			}
@@ -128,7 +135,7 @@ func (c *Corpus) fail(name, reason string) {
 }
 
 // add adds what is at a path. above are the folders on the way, to end loops.
-func (c *Corpus) add(name string, st fs.FileInfo, opt Options, above []fs.FileInfo, named bool) {
+func (c *Corpus) add(name string, st fs.FileInfo, opt Options, above []fs.FileInfo) {
 	switch {
 	case st.IsDir():
 		for _, a := range above {
@@ -153,13 +160,32 @@ func (c *Corpus) add(name string, st fs.FileInfo, opt Options, above []fs.FileIn
 				c.fail(sub, reasonOf(err))
 				continue
 			}
-			c.add(sub, st2, opt, append(above, st), false)
+			c.add(sub, st2, opt, append(above, st))
 		}
 	case !st.Mode().IsRegular():
 		c.fail(name, "not a regular file: "+kindOf(st.Mode()))
+	case c.has(name):
+		// given twice, or by a link: its rows count once
 	default:
 		c.files = append(c.files, &File{Path: filepath.ToSlash(name), Size: st.Size(), name: name, opt: opt, corpus: c})
 	}
+}
+
+// has reports whether the file is there already, under this name or another.
+func (c *Corpus) has(name string) bool {
+	real, err := filepath.EvalSymlinks(name)
+	if err == nil {
+		real, err = filepath.Abs(real)
+	}
+	if err != nil {
+		return false
+	}
+	if c.seen == nil {
+		c.seen = map[string]bool{}
+	}
+	again := c.seen[real]
+	c.seen[real] = true
+	return again
 }
 
 func kindOf(m fs.FileMode) string {
@@ -190,13 +216,18 @@ func noData(name string) bool {
 	if strings.HasPrefix(name, ".") {
 		return true
 	}
-	for _, card := range []string{"readme.md", "readme", "dataset_infos.json", "dataset_info.json", "croissant.json", "license", "license.txt", "license.md", "licence", "licence.txt", "copying", "notice", "citation.cff"} {
+	for _, prefix := range []string{"croissant", "license", "licence", "readme."} {
+		if strings.HasPrefix(lower, prefix) && (prefix != "croissant" || strings.HasSuffix(lower, ".json")) {
+			return true
+		}
+	}
+	for _, card := range []string{"readme", "dataset_infos.json", "dataset_info.json", "copying", "notice", "citation.cff"} {
 		if lower == card {
 			return true
 		}
 	}
 	switch filepath.Ext(lower) {
-	case ".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".mp3", ".wav", ".flac", ".ogg", ".mp4", ".webm", ".mkv", ".avi", ".mov", ".pdf", ".ico", ".tif", ".tiff", ".bmp":
+	case ".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".mp3", ".wav", ".flac", ".ogg", ".mp4", ".webm", ".mkv", ".avi", ".mov", ".ico", ".tif", ".tiff", ".bmp":
 		return true
 	}
 	return false
@@ -210,7 +241,7 @@ func (c *Corpus) Skipped() []string { return c.skipped }
 
 // Progress is the stored bytes read so far, and in all. It may be called
 // concurrently.
-func (c *Corpus) Progress() (read, total int64) { return c.read.Load(), c.total }
+func (c *Corpus) Progress() (read, total int64) { return min(c.read.Load(), c.total), c.total }
 
 // Decoded is the decoded bytes of the rows given so far.
 func (c *Corpus) Decoded() int64 { return c.decoded.Load() }
@@ -282,11 +313,24 @@ func (f *File) Parts(ctx context.Context) iter.Seq2[corpus.Part, error] {
 				}
 				rows = failed(in)
 			}
-			if !yield(corpus.Part{File: f.Path, Seq: seq, Rows: rows}, nil) || err != nil {
+			if !yield(corpus.Part{File: f.Path, Seq: seq, Rows: once(f.Path, rows)}, nil) || err != nil {
 				return
 			}
 			seq++
 		}
+	}
+}
+
+// once is rows that can be read one time: their memory is used again.
+func once(file string, rows iter.Seq2[*corpus.Row, error]) iter.Seq2[*corpus.Row, error] {
+	read := false
+	return func(yield func(*corpus.Row, error) bool) {
+		if read {
+			yield(nil, corpus.FileError(file, "a part was read twice"))
+			return
+		}
+		read = true
+		rows(yield)
 	}
 }
 
@@ -338,30 +382,34 @@ func (f *File) parts(ctx context.Context) partSeq {
 // detect tells the format by content first, then by name.
 func detect(head []byte, name string, stdin bool) (*Format, string) {
 	ext := strings.ToLower(filepath.Ext(name))
+	if why := archive(head); why != "" {
+		return nil, why
+	}
+	byName := func() *Format {
+		for i := range table {
+			if slices.Contains(table[i].Extensions, ext) && table[i].Name != "parquet" {
+				return &table[i]
+			}
+		}
+		return nil
+	}
+	if f := byName(); f != nil && !parquetFormat.sniff(head) && f.Name != "json" {
+		return f, "" // what is text could be several things: the name says which
+	}
 	for i := range table {
 		if table[i].sniff(head) && (!stdin || table[i].Name == "jsonl") {
 			return &table[i], ""
 		}
 	}
-	if why := archive(head); why != "" {
-		return nil, why
-	}
-	if strings.IndexByte(string(head), 0) >= 0 {
-		if ext == ".jsonl" || ext == ".ndjson" || stdin {
-			return &jsonLinesFormat, ""
-		}
-		return nil, "binary data of no known format"
-	}
-	if stdin {
+	switch f := byName(); {
+	case stdin:
 		return &jsonLinesFormat, ""
-	}
-	for i := range table {
-		if slices.Contains(table[i].Extensions, ext) {
-			if table[i].Name == "parquet" {
-				return nil, "not a Parquet file, whatever its name says"
-			}
-			return &table[i], ""
-		}
+	case f != nil:
+		return f, ""
+	case ext == ".parquet":
+		return nil, "not a Parquet file, whatever its name says"
+	case strings.IndexByte(string(head), 0) >= 0:
+		return nil, "binary data of no known format"
 	}
 	return nil, "of no known format"
 }

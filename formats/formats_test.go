@@ -68,9 +68,83 @@ func TestLongRows(t *testing.T) {
 	}
 }
 
+// Each file has one bad row in the middle: it is named, and the rest is read.
+func TestBadRows(t *testing.T) {
+	for _, c := range []struct{ name, content, want string }{
+		{"a.tsv", "id\ttext\n1\t\"open\n2\ttwo\n3\tthree\tmore\n4\tfour\n", "a.tsv:4: 3 fields, the header has 2"},
+		{"b.tsv", "id\ttext\n1\tone\n2\t" + strings.Repeat("x", 5000) + "\n3\tthree\n4\tfour\n", "b.tsv:3: row longer than 1000 bytes"},
+		{"a.csv", "id,text\n1,one\n2," + strings.Repeat("x", 5000) + "\n3,three\n4,four\n", "a.csv:3: row longer than 1000 bytes"},
+		{"b.csv", "id,text\n1,one\n2,a\x00b\n3,three\n4,four\n", "b.csv:3: text: NUL byte at byte 1"},
+		{"c.csv", "id,a secret header\n1,one\n2,\xff\n3,three\n4,four\n", "c.csv:3: column 2: invalid UTF-8 at byte 0"},
+		{"a.txt", "one\n\na\x00b\n\nthree\n\nfour\n", "a.txt:2: text: NUL byte at byte 1"},
+		{"a.jsonl", `{"text":"one"}` + "\n" + `{"text":"\x41"}` + "\n" + `{"text":"three"}` + "\n" + `{"n":1}`, "a.jsonl:2: malformed JSON"},
+		{"b.jsonl", `{"text":1,,}` + "\n\n" + `{"text":"two"}` + "\n" + `{"text":"three"}` + "\n" + `{"n":4}`, "b.jsonl:1: malformed JSON"},
+		{"c.jsonl", `{"n":1}` + "\n" + `{"n":01}` + "\n" + `{"n":3}` + "\n" + `{"n":4}`, "c.jsonl:2: malformed JSON"},
+		{"d.jsonl", `{"n":1}` + "\n" + `{"a b c":1,"a b c":2}` + "\n" + `{"n":3}` + "\n" + `{"n":4}`, "d.jsonl:2: duplicate key"},
+	} {
+		got := formattest.Read(t, write(t, c.name, c.content), formats.Options{MaxRow: 1000})
+		good, bad := 0, ""
+		for _, it := range got {
+			if it.Err != "" {
+				bad += it.Err
+			} else {
+				good++
+			}
+		}
+		if good != 3 || bad != c.want {
+			t.Errorf("%s: got %d rows and %q, want 3 and %q", c.name, good, bad, c.want)
+		}
+	}
+}
+
+func TestManyKeysAreBounded(t *testing.T) {
+	var b strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&b, "{\"%s%d\":{\"a\":1}}\n", strings.Repeat("k", 50), i)
+	}
+	b.WriteString(`{"` + strings.Repeat("x", 5000) + `":{"a":"b"}}` + "\n")
+	got := formattest.Read(t, write(t, "a.jsonl", b.String()), formats.Options{})
+	if len(got) != 301 || !strings.Contains(got[300].Err, "a path of more than 4096 bytes") {
+		t.Errorf("got %d items, the last %+v", len(got), got[len(got)-1])
+	}
+}
+
+func TestPartsAreReadOnce(t *testing.T) {
+	c, err := formats.Walk([]string{filepath.Join(samples, "jsonl", "sample.jsonl")}, formats.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p := range c.Parts(t.Context()) {
+		for range p.Rows {
+		}
+		for _, err := range p.Rows {
+			if err == nil {
+				t.Error("a part was read twice without an error")
+			}
+		}
+	}
+}
+
+func TestSameFileOnce(t *testing.T) {
+	path := filepath.Join(samples, "csv", "sample.csv")
+	c, err := formats.Walk([]string{path, path, filepath.Join(samples, "csv")}, formats.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, f := range c.Files() {
+		if strings.HasSuffix(f.Path, "sample.csv") {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("the file is there %d times", n)
+	}
+}
+
 func TestWalk(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"b.jsonl", "a/z.csv", ".hidden", "README.md", "pic.png", "LICENSE", "c.bin"} {
+	for _, name := range []string{"b.jsonl", "a/z.csv", ".hidden", "README.md", "pic.png", "LICENSE-data", "croissant-2.json", "c.bin"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -95,8 +169,8 @@ func TestWalk(t *testing.T) {
 	if runtime.GOOS != "windows" {
 		want = append(want, "loop")
 	}
-	if !slices.Equal(names, want) || len(c.Skipped()) != 4 {
-		t.Errorf("got %v, skipped %v, want %v and 4 skipped", names, c.Skipped(), want)
+	if !slices.Equal(names, want) || len(c.Skipped()) != 5 {
+		t.Errorf("got %v, skipped %v, want %v and 5 skipped", names, c.Skipped(), want)
 	}
 	for _, missing := range []string{filepath.Join(dir, "none.jsonl"), filepath.Join(dir, "*.nothing")} {
 		if _, err := formats.Walk([]string{missing}, formats.Options{}); err == nil {

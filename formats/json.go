@@ -127,7 +127,7 @@ func (s *splitter) next(dst []byte) (data []byte, why string, err error) {
 	for {
 		if int64(len(dst)-start) <= s.max {
 			dst = append(dst, c)
-		} else {
+		} else if why == "" {
 			why = fmt.Sprintf("row longer than %d bytes", s.max)
 		}
 		switch {

@@ -55,7 +55,15 @@ type longLine struct {
 }
 
 var blocks = sync.Pool{New: func() any { return &block{} }}
-var flatteners = sync.Pool{New: func() any { return &flattener{} }}
+
+// flattener gives one that has read other rows of the file, if there is one: it
+// knows their paths.
+func (f *File) flattener() *flattener {
+	if fl, ok := f.flatteners.Get().(*flattener); ok {
+		return fl
+	}
+	return &flattener{}
+}
 
 // openJSONLines cuts the stream into blocks of whole lines; each block is parsed
 // when its part is read.
@@ -148,10 +156,9 @@ var newline = []byte("\n")
 
 // jsonRows parses the lines of a block.
 func (f *File) jsonRows(b *block, yield func(*corpus.Row, error) bool) {
-	fl := flatteners.Get().(*flattener)
+	fl := f.flattener()
 	defer func() {
-		*fl = flattener{leaves: fl.leaves[:0]} // paths are of one part
-		flatteners.Put(fl)
+		f.flatteners.Put(fl)
 		blocks.Put(b)
 	}()
 	row := corpus.Row{File: f.Path}

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -24,6 +23,7 @@ const (
 	parquetPart  = 8192    // rows of a part
 	parquetBatch = 64      // rows read at once
 	maxColumns   = 100_000 // of a file
+	maxLists     = 32      // lists in lists whose indices are named
 )
 
 // parquetFile is an open file; the last part that is read closes it.
@@ -43,11 +43,12 @@ func (p *parquetFile) release() {
 // column is a leaf column: its path, and the pieces between which indices of
 // repeated fields stand.
 type column struct {
-	path   *corpus.Path
-	pieces []string // joined by indices
-	text   bool
-	levels int // of repetition
-	max    int // definition level of a value
+	path      *corpus.Path
+	pieces    []string // joined by indices
+	text      bool
+	annotated bool // as UTF-8
+	levels    int  // of repetition
+	max       int  // definition level of a value
 }
 
 func openParquet(f *File) partSeq {
@@ -96,7 +97,7 @@ func (f *File) openParquet() (*parquetFile, error) {
 	}
 	p := &parquetFile{os: in}
 	err = caught(func() error {
-		p.File, err = parquet.OpenFile(&counterAt{in, f}, f.Size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
+		p.File, err = parquet.OpenFile(&counterAt{in, f}, f.Size, parquet.SkipBloomFilters(true)) // the page index is read: parts seek by it
 		if err != nil {
 			return fmt.Errorf("malformed Parquet")
 		}
@@ -151,9 +152,13 @@ func columnsOf(root *parquet.Column, leaves [][]string) []column {
 			c.levels++
 		}
 		c.pieces = append(c.pieces, piece.String())
+		if c.levels > maxLists {
+			c.levels, c.pieces = 0, []string{strings.Join(c.pieces, "[]")}
+		}
 		c.path = &corpus.Path{Name: strings.Join(c.pieces, "[]"), ID: int32(i)}
 		c.max = node.MaxDefinitionLevel()
 		c.text = node.Type().Kind() == parquet.ByteArray
+		c.annotated = strings.HasPrefix(node.Type().String(), "STRING")
 	}
 	return out
 }
@@ -237,7 +242,7 @@ func parquetReason(err error) string {
 // leaves fills the row from the values of its columns.
 func (p *parquetFile) leaves(row *corpus.Row, values parquet.Row, most int64) (size int64, why string) {
 	row.Leaves = row.Leaves[:0]
-	var index [32]int
+	var index [maxLists]int
 	for _, v := range values {
 		i := v.Column()
 		if i < 0 || i >= len(p.columns) {
@@ -246,7 +251,7 @@ func (p *parquetFile) leaves(row *corpus.Row, values parquet.Row, most int64) (s
 		c := &p.columns[i]
 		rep := v.RepetitionLevel()
 		if rep == 0 {
-			index = [32]int{}
+			index = [maxLists]int{}
 		} else if rep <= len(index) {
 			index[rep-1]++
 			clear(index[rep:])
@@ -270,8 +275,12 @@ func (p *parquetFile) leaves(row *corpus.Row, values parquet.Row, most int64) (s
 			if size += int64(len(b)); size > most {
 				return size, fmt.Sprintf("row longer than %d bytes", most)
 			}
-			if leaf.Kind = corpus.String; !utf8.Valid(b) {
-				leaf.Kind = corpus.Empty
+			leaf.Kind = corpus.String
+			if at := firstInvalid(b); at >= 0 {
+				if c.annotated {
+					return size, fmt.Sprintf("%s: invalid UTF-8 at byte %d", c.path.Name, at)
+				}
+				leaf.Kind = corpus.Empty // bytes that nobody calls text
 				break
 			}
 			leaf.Text = bytesString(b)

@@ -11,13 +11,19 @@ import (
 	"custody/provenance/corpus"
 )
 
-const maxDepth = 256 // of nested objects and arrays
+const (
+	maxDepth  = 256     // of nested objects and arrays
+	maxPath   = 4096    // bytes of a path
+	maxPaths  = 1 << 16 // different ones that are remembered
+	maxLeaves = 1 << 20 // of a row
+)
 
 // flattener turns JSON values into leaves. Paths are interned; one goroutine.
 type flattener struct {
 	parser fastjson.Parser
 	root   node
 	leaves []corpus.Leaf
+	digits []byte // of the row's numbers
 	count  int32
 	epoch  uint32
 	bad    string // why the row can't be taken
@@ -66,14 +72,21 @@ func (f *flattener) json(doc []byte) (leaves []corpus.Leaf, field, reason string
 	if at := firstInvalid(doc); at >= 0 {
 		return nil, "", fmt.Sprintf("invalid UTF-8 at byte %d", at)
 	}
+	if f.count > maxPaths { // begin anew: rows of ever other keys must not pile up
+		f.root, f.count = node{}, 0
+	}
+	before := f.count
 	v, err := f.parser.ParseBytes(doc)
+	if err == nil {
+		err = fastjson.ValidateBytes(doc) // the parser lets bad escapes, numbers and control characters pass
+	}
 	if err != nil {
 		if tooDeep(doc) {
 			return nil, "", fmt.Sprintf("nested deeper than %d", maxDepth)
 		}
 		return nil, "", "malformed JSON"
 	}
-	f.leaves, f.bad, f.field = f.leaves[:0], "", ""
+	f.leaves, f.digits, f.bad, f.field = f.leaves[:0], f.digits[:0], "", ""
 	switch v.Type() {
 	case fastjson.TypeObject:
 		f.value(&f.root, "", v, 0)
@@ -81,6 +94,9 @@ func (f *flattener) json(doc []byte) (leaves []corpus.Leaf, field, reason string
 		f.value(f.child(&f.root, []byte("text")), "text", v, 0)
 	default:
 		return nil, "", "not an object"
+	}
+	if f.count-before > maxPaths && f.bad == "" {
+		f.bad, f.field = fmt.Sprintf("more than %d different keys", maxPaths), ""
 	}
 	return f.leaves, f.field, f.bad
 }
@@ -91,8 +107,15 @@ func (f *flattener) value(n *node, name string, v *fastjson.Value, depth int) {
 	if f.bad != "" {
 		return
 	}
-	if depth > maxDepth {
+	switch {
+	case depth > maxDepth:
 		f.bad = fmt.Sprintf("nested deeper than %d", maxDepth)
+	case len(name) > maxPath:
+		f.bad = fmt.Sprintf("a path of more than %d bytes", maxPath)
+	case len(f.leaves) > maxLeaves:
+		f.bad = fmt.Sprintf("more than %d values", maxLeaves)
+	}
+	if f.bad != "" {
 		return
 	}
 	switch v.Type() {
@@ -104,7 +127,9 @@ func (f *flattener) value(n *node, name string, v *fastjson.Value, depth int) {
 		b, _ := v.StringBytes()
 		f.leaf(n, name, corpus.String, bytesString(b))
 	case fastjson.TypeNumber:
-		f.leaf(n, name, corpus.Number, string(v.MarshalTo(nil)))
+		from := len(f.digits)
+		f.digits = v.MarshalTo(f.digits)
+		f.leaf(n, name, corpus.Number, bytesString(f.digits[from:len(f.digits):len(f.digits)]))
 	case fastjson.TypeTrue:
 		f.leaf(n, name, corpus.Bool, "true")
 	case fastjson.TypeFalse:
@@ -129,7 +154,7 @@ func (f *flattener) object(n *node, name string, v *fastjson.Value, depth int) {
 	o.Visit(func(key []byte, v *fastjson.Value) {
 		c := f.child(n, key)
 		if c.seen == here && f.bad == "" {
-			f.bad, f.field = "duplicate key", c.path.Name
+			f.bad, f.field = "duplicate key", shown(c.path.Name)
 			return
 		}
 		c.seen = here
@@ -198,3 +223,17 @@ func tooDeep(doc []byte) bool {
 
 // bytesString is b as a string without a copy: b must not change while it is used.
 func bytesString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// shown is a name as a message may show it: a name that is no plain word may be
+// text that stands in the wrong place.
+func shown(name string) string {
+	if len(name) > 64 {
+		return ""
+	}
+	for _, r := range name {
+		if r != '_' && r != '.' && r != '-' && r != '[' && r != ']' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
+			return ""
+		}
+	}
+	return name
+}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 
@@ -85,8 +84,10 @@ func (f *File) textRows(b *values, yield func(*corpus.Row, error) bool) {
 		at = end
 		f.corpus.decoded.Add(row.Bytes)
 		why := b.errs[i]
-		if bad := firstInvalid(text); why == "" && bad >= 0 {
-			why = fmt.Sprintf("text: invalid UTF-8 at byte %d", bad)
+		if why == "" {
+			if why = badText(bytesString(text)); why != "" {
+				why = "text: " + why
+			}
 		}
 		if why != "" {
 			if !yield(nil, corpus.LineError(f.Path, row.Number, "", why)) {
