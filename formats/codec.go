@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"compress/bzip2"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -41,6 +43,11 @@ func decompress(in io.Reader, name string) (r io.Reader, head []byte, ending str
 		if !bytes.HasPrefix(head, []byte(c.magic)) {
 			continue
 		}
+		if c.name == "xz" {
+			if mib := xzDictionary(head) >> 20; mib > maxDictionary {
+				return nil, nil, "", fmt.Errorf("xz: a dictionary of %d MiB, more than %d", mib, maxDictionary)
+			}
+		}
 		plain, err := c.open(b)
 		if err != nil {
 			return nil, nil, "", codecError(c.name, err)
@@ -62,6 +69,42 @@ func decompress(in io.Reader, name string) (r io.Reader, head []byte, ending str
 		return inner, head, ending, nil
 	}
 	return b, head, "", nil
+}
+
+const maxDictionary = 256 // MiB; xz -9 takes 64
+
+// xzDictionary is the dictionary that the first block of an xz file asks for, in
+// bytes; the decoder allocates it whatever the file's size. 0 where the header is
+// of a form that xz does not write.
+func xzDictionary(head []byte) uint64 {
+	const stream = 12 // bytes of the stream header
+	if len(head) < stream+8 {
+		return 0
+	}
+	h := head[stream:]
+	size := (int(h[0]) + 1) * 4
+	if h[0] == 0 || size > len(h) {
+		return 0
+	}
+	flags, rest := h[1], h[2:size]
+	for _, present := range []byte{0x40, 0x80} { // compressed and uncompressed size
+		if flags&present == 0 {
+			continue
+		}
+		_, n := binary.Uvarint(rest)
+		if n <= 0 {
+			return 0
+		}
+		rest = rest[n:]
+	}
+	if len(rest) < 3 || rest[0] != 0x21 || rest[1] != 1 { // LZMA2, one byte of properties
+		return 0
+	}
+	bits := rest[2]
+	if bits >= 40 {
+		return 1<<32 - 1
+	}
+	return uint64(2|bits&1) << (bits/2 + 11)
 }
 
 // codecReader names the compression in its errors.

@@ -109,6 +109,23 @@ func TestManyKeysAreBounded(t *testing.T) {
 	}
 }
 
+// An xz header can ask for a dictionary of 4 GiB in a file of a hundred bytes.
+func TestXZDictionaryIsBounded(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(samples, "jsonl", "sample.jsonl.xz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := bytes.Index(b[12:32], []byte{0x21, 0x01})
+	if i < 0 {
+		t.Fatal("the sample has no LZMA2 filter where it is looked for")
+	}
+	b[12+i+2] = 40
+	got := formattest.Read(t, write(t, "a.jsonl.xz", string(b)), formats.Options{})
+	if len(got) != 1 || got[0].Err != "a.jsonl.xz: xz: a dictionary of 4095 MiB, more than 256" {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestPartsAreReadOnce(t *testing.T) {
 	c, err := formats.Walk([]string{filepath.Join(samples, "jsonl", "sample.jsonl")}, formats.Options{})
 	if err != nil {
