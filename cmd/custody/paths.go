@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"custody/formats"
+	"custody/index/fingerprint"
 	"custody/provenance/corpus"
 )
 
@@ -19,7 +21,7 @@ const pathHelp = `PATH is a file, a folder (walked, sorted), a pattern such as '
 // walk finds the files that the arguments name. One that is not there is an
 // error before anything is read.
 func (a *app) walk(paths []string) (*formats.Corpus, error) {
-	c, err := formats.Walk(paths, formats.Options{Stdin: a.stdin})
+	c, err := formats.Walk(paths, formats.Options{Stdin: a.stdin, MaxRow: int64(a.maxRow)})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, hinted(err, "nothing was read; check the path")
@@ -38,6 +40,46 @@ func fieldList(s string) []string {
 		}
 	}
 	return list
+}
+
+// byteSize is a flag's value: bytes, or with KiB, MiB or GiB.
+type byteSize int64
+
+func (b *byteSize) String() string {
+	switch n := int64(*b); {
+	case n > 0 && n%(1<<30) == 0:
+		return fmt.Sprintf("%dGiB", n>>30)
+	case n > 0 && n%(1<<20) == 0:
+		return fmt.Sprintf("%dMiB", n>>20)
+	default:
+		return fmt.Sprint(n)
+	}
+}
+
+func (b *byteSize) Set(s string) error {
+	unit := 0
+	for shift, name := range map[int]string{10: "KiB", 20: "MiB", 30: "GiB"} {
+		if rest, ok := strings.CutSuffix(s, name); ok {
+			s, unit = rest, shift
+		}
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+	if err != nil || n < 1 || n > maxMaxRow>>unit {
+		return errors.New("want bytes, such as 200MiB, up to 256MiB")
+	}
+	*b = byteSize(n << unit)
+	return nil
+}
+
+func (*byteSize) Type() string { return "SIZE" }
+
+// maxMaxRow is the longest text that can be fingerprinted.
+const maxMaxRow = fingerprint.MaxText
+
+// maxRowFlag adds --max-row to a verb that reads a corpus.
+func (a *app) maxRowFlag(cmd *cobra.Command) {
+	a.maxRow = 64 << 20
+	cmd.Flags().Var(&a.maxRow, "max-row", "a row longer than this `SIZE` is unread, and never held in memory")
 }
 
 // workersFlag adds --workers to a verb; what it answers is the same for any

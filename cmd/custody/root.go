@@ -28,6 +28,7 @@ type app struct {
 	quiet    bool
 	asOf     string
 	lockWait time.Duration
+	maxRow   byteSize // of the verbs that read a corpus
 
 	judged time.Time // --as-of, or now
 }

@@ -66,6 +66,7 @@ Without a store only what shows by its shape can be found.`,
 	fs.StringVar(&f.unread, "unread", "", "write everything that could not be read to `FILE`, .jsonl")
 	fs.Float64Var(&f.minShare, "min-share", 0.3, "the least `SHARE` of a record that counts as a part of it")
 	fs.BoolVar(&f.fast, "fast", false, "look at fewer places: runs of 31 symbols are found, not of 24")
+	a.maxRowFlag(cmd)
 	workersFlag(cmd, &f.workers)
 	return cmd
 }
