@@ -32,6 +32,9 @@ func openBadger(dir string) (*db, error) {
 	if err := checkTables(dir); err != nil {
 		return nil, err
 	}
+	if err := dropTableSums(dir); err != nil {
+		return nil, err
+	}
 	if err := dropEmptyLogs(dir); err != nil {
 		return nil, err
 	}

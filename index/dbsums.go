@@ -1,7 +1,6 @@
 package index
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,8 +16,10 @@ import (
 // Badger trusts the frame of its tables: a flipped bit there is a panic in one
 // of its goroutines, which nobody can catch. Its tables never change once they
 // have a name, so the sums of all tables are kept beside them at each close, in
-// the file "dbsums", and compared before the next open. Tables that are newer
-// than the file (their writer was killed) are Badger's own to judge.
+// the file "dbsums", and compared before the next open. An open drops the file
+// before it lets Badger change anything, since Badger gives the name of a table
+// that it has compacted away to another: after a kill there are no sums, and the
+// tables are Badger's own to judge.
 
 // tableSum is the XXH64 of one table.
 type tableSum struct {
@@ -70,6 +71,17 @@ func checkTables(dir string) error {
 	return nil
 }
 
+// dropTableSums removes the sums, durably: from here on the tables may change.
+func dropTableSums(dir string) error {
+	err := os.Remove(filepath.Join(dir, "dbsums"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return segment.OS.SyncDir(dir)
+}
+
 func writeTableSums(dir string) error {
 	sums, err := sumTables(dir)
 	if err != nil {
@@ -79,9 +91,5 @@ func writeTableSums(dir string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, "dbsums")
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, b) {
-		return nil
-	}
-	return segment.WriteFile(segment.OS, path, b)
+	return segment.WriteFile(segment.OS, filepath.Join(dir, "dbsums"), b)
 }
