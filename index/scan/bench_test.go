@@ -243,10 +243,11 @@ func BenchmarkHostile(b *testing.B) {
 		{"random", strings.ToValidUTF8(string(random), "?")},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			b.SetBytes(int64(len(c.text)))
+			const rows = 8 // of a megabyte each
+			b.SetBytes(rows * int64(len(c.text)))
 			for b.Loop() {
 				if _, _, err := Run(b.Context(), Options{View: v, Catalogue: source.Default(), Workers: 1, AsOf: clock(),
-					Parts: rowsOf("corpus", 1, func(int) string { return c.text })}); err != nil {
+					Parts: rowsOf("corpus", rows, func(int) string { return c.text })}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -31,7 +31,13 @@ func (m *matcher) winnowLane(name, text string) {
 	m.selected = st.Select(m.hasher, m.window, m.selected[:0])
 	m.hits = m.hits[:0]
 	m.keys = m.keys[:0]
-	for _, s := range m.selected {
+	n := 0
+	for i, s := range m.selected {
+		if i > 0 && s.FP == m.selected[n-1].FP {
+			continue // one symbol over and over selects every window
+		}
+		m.selected[n] = s
+		n++
 		m.keys = append(m.keys, s.FP)
 	}
 	for _, i := range m.filter(m.bloom, m.keys) {
