@@ -48,7 +48,7 @@ fuzz: ## each fuzz target for FUZZTIME
 	[ -s .fuzz.out ] || { echo "no fuzz target found"; exit 1; }; \
 	while read -r pkg target; do \
 		echo "fuzz $$pkg $$target"; \
-		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg" || exit 1; \
+		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$pkg" || exit 1; \
 	done < .fuzz.out; rm -f .fuzz.out
 
 bench: ## every benchmark, once

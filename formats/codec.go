@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/bzip2"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,15 +21,31 @@ const headSize = 64 << 10
 
 // codecs are the compressions that files come in, by their first bytes.
 var codecs = []struct {
-	name, magic string
-	open        func(r io.Reader) (io.Reader, error)
+	name string
+	is   func(head []byte) bool
+	open func(r io.Reader) (io.Reader, error)
 }{
-	{"gzip", "\x1f\x8b", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
-	{"zstd", "\x28\xb5\x2f\xfd", func(r io.Reader) (io.Reader, error) {
-		return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(1<<31), zstd.WithDecoderMaxMemory(4<<30)) // zstd --long=31
+	{"gzip", begins("\x1f\x8b"), func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
+	// The dumps of Reddit are written with --long=31: a window of 2 GiB, which
+	// grows with what is read.
+	{"zstd", begins("\x28\xb5\x2f\xfd"), func(r io.Reader) (io.Reader, error) {
+		return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(1<<31), zstd.WithDecoderMaxMemory(1<<31))
 	}},
-	{"bzip2", "BZh", func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }},
-	{"xz", "\xfd7zXZ\x00", func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) }},
+	{"bzip2", isBzip2, func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }},
+	{"xz", begins("\xfd7zXZ\x00"), func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) }},
+}
+
+func begins(magic string) func([]byte) bool {
+	return func(head []byte) bool { return bytes.HasPrefix(head, []byte(magic)) }
+}
+
+// isBzip2 wants the first block's mark too, for "BZh" may begin a text.
+func isBzip2(head []byte) bool {
+	if len(head) < 10 || string(head[:3]) != "BZh" || head[3] < '1' || head[3] > '9' {
+		return false
+	}
+	mark := string(head[4:10])
+	return mark == "1AY&SY" || mark == "\x17\x72\x45\x38\x50\x90"
 }
 
 // decompress peeks at the stream, undoes one compression, and returns the rest
@@ -40,7 +57,7 @@ func decompress(in io.Reader, name string) (r io.Reader, head []byte, ending str
 		return nil, nil, "", err
 	}
 	for _, c := range codecs {
-		if !bytes.HasPrefix(head, []byte(c.magic)) {
+		if !c.is(head) {
 			continue
 		}
 		if c.name == "xz" {
@@ -48,7 +65,11 @@ func decompress(in io.Reader, name string) (r io.Reader, head []byte, ending str
 				return nil, nil, "", fmt.Errorf("xz: a dictionary of %d MiB, more than %d", mib, maxDictionary)
 			}
 		}
-		plain, err := c.open(b)
+		var plain io.Reader
+		err := caught(func() (err error) {
+			plain, err = c.open(b)
+			return err
+		})
 		if err != nil {
 			return nil, nil, "", codecError(c.name, err)
 		}
@@ -58,7 +79,7 @@ func decompress(in io.Reader, name string) (r io.Reader, head []byte, ending str
 			return nil, nil, "", err
 		}
 		for _, again := range codecs {
-			if bytes.HasPrefix(head, []byte(again.magic)) && len(head) > 16 {
+			if again.is(head) && len(head) > 16 {
 				return nil, nil, "", errors.New("compressed twice (" + again.name + " in " + c.name + ")")
 			}
 		}
@@ -107,23 +128,28 @@ func xzDictionary(head []byte) uint64 {
 	return uint64(2|bits&1) << (bits/2 + 11)
 }
 
-// codecReader names the compression in its errors.
+// codecReader names the compression in its errors, and takes a panic over
+// damaged data for one.
 type codecReader struct {
 	r    io.Reader
 	name string
 }
 
-func (c *codecReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = codecError(c.name, err)
-	} else if errors.Is(err, io.ErrUnexpectedEOF) {
+func (c *codecReader) Read(p []byte) (n int, err error) {
+	err = caught(func() (err error) {
+		n, err = c.r.Read(p)
+		return err
+	})
+	if err != nil && err != io.EOF { //nolint:errorlint // a reader's end is io.EOF itself
 		err = codecError(c.name, err)
 	}
 	return n, err
 }
 
 func codecError(name string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return errors.New(name + ": truncated")
 	}

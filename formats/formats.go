@@ -8,6 +8,7 @@
 package formats
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -29,7 +30,7 @@ import (
 // Options say how to read.
 type Options struct {
 	MaxRow   int64     // bytes; a longer row is unread; 0: 64 MiB
-	Stdin    io.Reader // what "-" is
+	Stdin    io.Reader // what "-" is; read once, or spooled by File.Digest
 	PartSize int       // bytes of a part, about; 0: 2 MiB
 }
 
@@ -64,11 +65,12 @@ func Table() []Format { return slices.Clone(table) }
 
 var table = []Format{parquetFormat, jsonLinesFormat, jsonFormat, csvFormat, tsvFormat, textFormat}
 
-// Corpus is the files that some paths mean.
+// Corpus is the files that some paths mean. Close it when it is no longer read.
 type Corpus struct {
 	files   []*File
 	skipped []string
-	seen    map[string]bool // real names of files
+	opt     Options
+	seen    map[string]bool // real names
 	read    atomic.Int64
 	decoded atomic.Int64
 	total   int64
@@ -83,46 +85,63 @@ type File struct {
 	opt    Options
 	corpus *Corpus
 	broken string // why it can't be read, known from the walk
+	read   atomic.Int64
 
-	flatteners sync.Pool
+	flatteners sync.Pool // of *flattener, with the paths of this file
+	stdin      stdin
 }
 
-// Walk resolves files, folders (walked, sorted), globs and "-". A path that does
-// not exist and a glob without a hit are errors, before anything is read.
+// stdin is standard input: it can be read once, unless it is spooled.
+type stdin struct {
+	mu     sync.Mutex
+	begun  bool
+	closed bool
+	spool  *os.File
+	size   int64
+	digest string
+}
+
+// Walk resolves files, folders (walked), globs and "-". The files of each path
+// are sorted by their names with "/", byte by byte; a file that several paths
+// mean, or links lead to, is read once, where it comes first. A path that does not exist and a
+// glob without a hit are errors, before anything is read.
 func Walk(paths []string, opt Options) (*Corpus, error) {
-	c := &Corpus{}
-	opt = opt.withDefaults()
+	c := &Corpus{opt: opt.withDefaults(), seen: map[string]bool{}}
 	for _, p := range paths {
 		if p == "-" {
 			if opt.Stdin == nil {
 				return nil, errors.New("-: there is no standard input")
 			}
-			c.files = append(c.files, &File{Path: "-", opt: opt, corpus: c})
+			if !c.again("-") {
+				c.files = append(c.files, &File{Path: "-", opt: c.opt, corpus: c})
+			}
 			continue
 		}
+		file, skipped := len(c.files), len(c.skipped)
 		st, err := os.Stat(p)
 		if err == nil {
-			c.add(p, st, opt, nil)
-			continue
-		}
-		hits, gerr := filepath.Glob(p)
-		if gerr != nil || len(hits) == 0 {
-			if strings.ContainsAny(p, "*?[") {
-				return nil, fmt.Errorf("%s: no file matches", filepath.ToSlash(p))
+			c.add(p, st, nil)
+		} else {
+			hits, gerr := filepath.Glob(p)
+			if gerr != nil || len(hits) == 0 {
+				if strings.ContainsAny(p, "*?[") {
+					return nil, fmt.Errorf("%s: no file matches", filepath.ToSlash(p))
+				}
+				if errors.Is(err, fs.ErrNotExist) {
+					return nil, fmt.Errorf("%s: no such file or folder", filepath.ToSlash(p))
+				}
+				return nil, err
 			}
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("%s: no such file or folder", filepath.ToSlash(p))
-			}
-			return nil, err
-		}
-		slices.Sort(hits)
-		for _, h := range hits {
-			if st, err := os.Stat(h); err == nil {
-				c.add(h, st, opt, nil)
-			} else {
-				c.fail(h, err.Error())
+			for _, h := range hits {
+				if st, err := os.Stat(h); err == nil {
+					c.add(h, st, nil)
+				} else {
+					c.fail(h, reasonOf(err))
+				}
 			}
 		}
+		slices.SortStableFunc(c.files[file:], func(a, b *File) int { return strings.Compare(a.Path, b.Path) })
+		slices.Sort(c.skipped[skipped:])
 	}
 	for _, f := range c.files {
 		c.total += f.Size
@@ -130,12 +149,47 @@ func Walk(paths []string, opt Options) (*Corpus, error) {
 	return c, nil
 }
 
+// again reports whether a path was met before, however it was written, or by a
+// link.
+func (c *Corpus) again(name string) bool {
+	if name != "-" {
+		if real, err := filepath.EvalSymlinks(name); err == nil {
+			name = real
+		}
+		if abs, err := filepath.Abs(name); err == nil {
+			name = abs
+		}
+	}
+	was := c.seen[name]
+	c.seen[name] = true
+	return was
+}
+
+// Close removes what standard input was spooled to. It may be called more than
+// once, and after it standard input can't be read.
+func (c *Corpus) Close() error {
+	var errs []error
+	for _, f := range c.files {
+		f.stdin.mu.Lock()
+		f.stdin.closed = true
+		if spool := f.stdin.spool; spool != nil {
+			f.stdin.spool = nil
+			errs = append(errs, spool.Close())
+			if err := os.Remove(spool.Name()); !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
+		}
+		f.stdin.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}
+
 func (c *Corpus) fail(name, reason string) {
 	c.files = append(c.files, &File{Path: filepath.ToSlash(name), corpus: c, broken: reason})
 }
 
 // add adds what is at a path. above are the folders on the way, to end loops.
-func (c *Corpus) add(name string, st fs.FileInfo, opt Options, above []fs.FileInfo) {
+func (c *Corpus) add(name string, st fs.FileInfo, above []fs.FileInfo) {
 	switch {
 	case st.IsDir():
 		for _, a := range above {
@@ -152,7 +206,9 @@ func (c *Corpus) add(name string, st fs.FileInfo, opt Options, above []fs.FileIn
 		for _, e := range entries {
 			sub := filepath.Join(name, e.Name())
 			if why := noData(e.Name()); why {
-				c.skipped = append(c.skipped, filepath.ToSlash(sub))
+				if !c.again(sub) {
+					c.skipped = append(c.skipped, filepath.ToSlash(sub))
+				}
 				continue
 			}
 			st2, err := os.Stat(sub)
@@ -160,32 +216,13 @@ func (c *Corpus) add(name string, st fs.FileInfo, opt Options, above []fs.FileIn
 				c.fail(sub, reasonOf(err))
 				continue
 			}
-			c.add(sub, st2, opt, append(above, st))
+			c.add(sub, st2, append(slices.Clip(above), st))
 		}
 	case !st.Mode().IsRegular():
 		c.fail(name, "not a regular file: "+kindOf(st.Mode()))
-	case c.has(name):
-		// given twice, or by a link: its rows count once
-	default:
-		c.files = append(c.files, &File{Path: filepath.ToSlash(name), Size: st.Size(), name: name, opt: opt, corpus: c})
+	case !c.again(name):
+		c.files = append(c.files, &File{Path: filepath.ToSlash(name), Size: st.Size(), name: name, opt: c.opt, corpus: c})
 	}
-}
-
-// has reports whether the file is there already, under this name or another.
-func (c *Corpus) has(name string) bool {
-	real, err := filepath.EvalSymlinks(name)
-	if err == nil {
-		real, err = filepath.Abs(real)
-	}
-	if err != nil {
-		return false
-	}
-	if c.seen == nil {
-		c.seen = map[string]bool{}
-	}
-	again := c.seen[real]
-	c.seen[real] = true
-	return again
 }
 
 func kindOf(m fs.FileMode) string {
@@ -216,19 +253,35 @@ func noData(name string) bool {
 	if strings.HasPrefix(name, ".") {
 		return true
 	}
-	for _, prefix := range []string{"croissant", "license", "licence", "readme."} {
-		if strings.HasPrefix(lower, prefix) && (prefix != "croissant" || strings.HasSuffix(lower, ".json")) {
-			return true
-		}
-	}
-	for _, card := range []string{"readme", "dataset_infos.json", "dataset_info.json", "copying", "notice", "citation.cff"} {
-		if lower == card {
-			return true
-		}
+	if isCard(lower) {
+		return true
 	}
 	switch filepath.Ext(lower) {
 	case ".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".mp3", ".wav", ".flac", ".ogg", ".mp4", ".webm", ".mkv", ".avi", ".mov", ".ico", ".tif", ".tiff", ".bmp":
 		return true
+	}
+	return false
+}
+
+// isCard reports whether a file describes the dataset: README.md, LICENSE-MIT,
+// croissant-1.0.json. One that is named for rows, such as license.jsonl, does not.
+func isCard(lower string) bool {
+	switch lower {
+	case "dataset_infos.json", "dataset_info.json", "copying", "notice", "citation.cff":
+		return true
+	}
+	ext := filepath.Ext(lower)
+	if strings.HasPrefix(lower, "croissant") {
+		return ext == ".json"
+	}
+	for _, card := range []string{"readme", "license", "licence"} {
+		if rest, ok := strings.CutPrefix(lower, card); ok && (rest == "" || strings.ContainsRune("._- ", rune(rest[0]))) {
+			switch ext {
+			case ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".parquet", ".gz", ".zst", ".zstd", ".bz2", ".xz", ".gzip":
+				return false
+			}
+			return true
+		}
 	}
 	return false
 }
@@ -241,9 +294,18 @@ func (c *Corpus) Skipped() []string { return c.skipped }
 
 // Progress is the stored bytes read so far, and in all. It may be called
 // concurrently.
-func (c *Corpus) Progress() (read, total int64) { return min(c.read.Load(), c.total), c.total }
+func (c *Corpus) Progress() (read, total int64) { return c.read.Load(), c.total }
 
-// Decoded is the decoded bytes of the rows given so far.
+// count adds n bytes to what was read, but for what was read before.
+func (f *File) count(n int) {
+	now := f.read.Add(int64(n))
+	if f.name != "" {
+		n = int(min(now, f.Size) - min(now-int64(n), f.Size))
+	}
+	f.corpus.read.Add(int64(n))
+}
+
+// Decoded is the decoded bytes of the rows of the parts read so far.
 func (c *Corpus) Decoded() int64 { return c.decoded.Load() }
 
 // Parts are the parts of all files in order, numbered through.
@@ -262,42 +324,91 @@ func (c *Corpus) Parts(ctx context.Context) iter.Seq2[corpus.Part, error] {
 	}
 }
 
-// Digest is the SHA-256 of the stored bytes, hex.
+// Digest is the SHA-256 of the stored bytes, hex. That of standard input reads
+// it into a temporary file, which Parts then reads, and Corpus.Close removes.
 func (f *File) Digest(ctx context.Context) (string, error) {
 	if f.broken != "" {
 		return "", corpus.FileError(f.Path, f.broken)
 	}
-	in, err := f.reader()
+	if f.name == "" {
+		return f.stdinDigest(ctx)
+	}
+	in, err := os.Open(f.name)
 	if err != nil {
 		return "", corpus.FileError(f.Path, reasonOf(err))
 	}
 	defer in.Close()
 	h := sha256.New()
-	buf := make([]byte, 1<<20)
-	for {
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		n, err := in.Read(buf)
-		h.Write(buf[:n])
-		if err == io.EOF {
-			return hex.EncodeToString(h.Sum(nil)), nil
-		}
-		if err != nil {
-			return "", corpus.FileError(f.Path, reasonOf(err))
-		}
+	if _, err := copyAll(ctx, h, in); err != nil {
+		return "", f.digestError(ctx, err)
 	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-func (f *File) reader() (io.ReadCloser, error) {
-	if f.Path == "-" && f.name == "" {
-		return io.NopCloser(f.opt.Stdin), nil
+func (f *File) digestError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	return os.Open(f.name)
+	return corpus.FileError(f.Path, reasonOf(err))
+}
+
+// copyAll copies until the end, or the end of the context.
+func copyAll(ctx context.Context, w io.Writer, r io.Reader) (int64, error) {
+	return io.CopyBuffer(struct{ io.Writer }{w}, &counter{ctx, r, nil}, make([]byte, 256<<10))
+}
+
+// stdinDigest spools standard input.
+func (f *File) stdinDigest(ctx context.Context) (string, error) {
+	s := &f.stdin
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return "", corpus.FileError(f.Path, "closed")
+	case s.digest != "":
+		return s.digest, nil
+	case s.begun:
+		return "", corpus.FileError(f.Path, readBefore)
+	}
+	spool, err := os.CreateTemp("", "custody-stdin-*")
+	if err != nil {
+		return "", corpus.FileError(f.Path, reasonOf(err))
+	}
+	s.begun = true
+	h := sha256.New()
+	n, err := copyAll(ctx, io.MultiWriter(h, spool), f.opt.Stdin)
+	if err != nil {
+		_, _ = spool.Close(), os.Remove(spool.Name())
+		return "", f.digestError(ctx, err)
+	}
+	s.spool, s.size, s.digest = spool, n, hex.EncodeToString(h.Sum(nil))
+	return s.digest, nil
+}
+
+const readBefore = "standard input was read before, and is read once"
+
+func (f *File) reader() (io.ReadCloser, error) {
+	if f.name != "" {
+		return os.Open(f.name)
+	}
+	s := &f.stdin
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, errors.New("closed")
+	case s.spool != nil:
+		return io.NopCloser(io.NewSectionReader(s.spool, 0, s.size)), nil
+	case s.begun:
+		return nil, errors.New(readBefore)
+	}
+	s.begun = true
+	return io.NopCloser(f.opt.Stdin), nil
 }
 
 // Parts are the parts of the file in order, numbered from 0. A file that can't
-// be read is one part with one error.
+// be read is one part with one error. The rows of a part can be read once: a
+// second time they are an error.
 func (f *File) Parts(ctx context.Context) iter.Seq2[corpus.Part, error] {
 	return func(yield func(corpus.Part, error) bool) {
 		seq := 0
@@ -313,7 +424,7 @@ func (f *File) Parts(ctx context.Context) iter.Seq2[corpus.Part, error] {
 				}
 				rows = failed(in)
 			}
-			if !yield(corpus.Part{File: f.Path, Seq: seq, Rows: once(f.Path, rows)}, nil) || err != nil {
+			if !yield(corpus.Part{File: f.Path, Seq: seq, Rows: f.once(rows)}, nil) || err != nil {
 				return
 			}
 			seq++
@@ -321,15 +432,14 @@ func (f *File) Parts(ctx context.Context) iter.Seq2[corpus.Part, error] {
 	}
 }
 
-// once is rows that can be read one time: their memory is used again.
-func once(file string, rows iter.Seq2[*corpus.Row, error]) iter.Seq2[*corpus.Row, error] {
-	read := false
+// once is rows that can be read once, for their memory is used again.
+func (f *File) once(rows iter.Seq2[*corpus.Row, error]) iter.Seq2[*corpus.Row, error] {
+	var begun atomic.Bool
 	return func(yield func(*corpus.Row, error) bool) {
-		if read {
-			yield(nil, corpus.FileError(file, "a part was read twice"))
+		if begun.Swap(true) {
+			yield(nil, corpus.FileError(f.Path, "part read twice"))
 			return
 		}
-		read = true
 		rows(yield)
 	}
 }
@@ -352,7 +462,7 @@ func (f *File) parts(ctx context.Context) partSeq {
 			return
 		}
 		defer in.Close()
-		counted := &counter{ctx: ctx, r: in, n: &f.corpus.read}
+		counted := &counter{ctx, in, f.count}
 		r, head, codec, err := decompress(counted, f.Path)
 		if err != nil {
 			yield(nil, corpus.FileError(f.Path, err.Error()))
@@ -379,36 +489,34 @@ func (f *File) parts(ctx context.Context) partSeq {
 	}
 }
 
-// detect tells the format by content first, then by name.
+// detect tells the format by content first, then by name. Where the name is one
+// of text, a NUL is for the rows to report.
 func detect(head []byte, name string, stdin bool) (*Format, string) {
 	ext := strings.ToLower(filepath.Ext(name))
-	if why := archive(head); why != "" {
-		return nil, why
-	}
-	byName := func() *Format {
-		for i := range table {
-			if slices.Contains(table[i].Extensions, ext) && table[i].Name != "parquet" {
-				return &table[i]
-			}
-		}
-		return nil
-	}
-	if f := byName(); f != nil && !parquetFormat.sniff(head) && f.Name != "json" {
-		return f, "" // what is text could be several things: the name says which
-	}
+	lines := stdin || slices.Contains(jsonLinesFormat.Extensions, ext)
 	for i := range table {
-		if table[i].sniff(head) && (!stdin || table[i].Name == "jsonl") {
+		switch {
+		case stdin && table[i].Name != "jsonl":
+		case table[i].Name == "json" && lines && namedLines(head):
+		case table[i].sniff(head):
 			return &table[i], ""
 		}
 	}
-	switch f := byName(); {
-	case stdin:
+	if why := archive(head); why != "" {
+		return nil, why
+	}
+	if stdin {
 		return &jsonLinesFormat, ""
-	case f != nil:
-		return f, ""
-	case ext == ".parquet":
-		return nil, "not a Parquet file, whatever its name says"
-	case strings.IndexByte(string(head), 0) >= 0:
+	}
+	for i := range table {
+		if slices.Contains(table[i].Extensions, ext) {
+			if table[i].Name == "parquet" {
+				return nil, "not a Parquet file, whatever its name says"
+			}
+			return &table[i], ""
+		}
+	}
+	if bytes.IndexByte(head, 0) >= 0 {
 		return nil, "binary data of no known format"
 	}
 	return nil, "of no known format"
@@ -431,7 +539,7 @@ func archive(head []byte) string {
 type counter struct {
 	ctx context.Context
 	r   io.Reader
-	n   *atomic.Int64
+	n   func(int) // may be nil
 }
 
 func (c *counter) Read(p []byte) (int, error) {
@@ -439,6 +547,8 @@ func (c *counter) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.r.Read(p)
-	c.n.Add(int64(n))
+	if c.n != nil {
+		c.n(n)
+	}
 	return n, err
 }

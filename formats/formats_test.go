@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parquet-go/parquet-go"
+
 	"custody/formats"
 	"custody/formats/formattest"
 	"custody/provenance/corpus"
@@ -55,10 +57,16 @@ func TestLongRows(t *testing.T) {
 		"a.jsonl": `{"text":"one"}` + "\n" + `{"text":"` + long + `"}` + "\n\n" + `{"text":"three"}` + "\n",
 		"a.json":  `[{"text":"one"},{"text":"` + long + `"},{"text":"three"}]`,
 		"a.txt":   "one\n\n" + long + "\n\nthree\n",
+		"a.csv":   "text\none\n\"" + long + "\n\"\"\nx\"\nthree\n",
+		"a.tsv":   "text\none\n" + long + "\nthree\n",
 	} {
+		at := ":2: "
+		if strings.HasSuffix(name, "sv") { // physical lines
+			at = ":3: "
+		}
 		for _, size := range []int{1, 300, 1 << 20} {
 			got := formattest.Read(t, write(t, name, content), formats.Options{MaxRow: 1000, PartSize: size})
-			if len(got) != 3 || got[0].Err != "" || got[2].Err != "" || !strings.HasPrefix(got[1].Err, name+":2: row longer than 1000 bytes") {
+			if len(got) != 3 || got[0].Err != "" || got[2].Err != "" || !strings.HasPrefix(got[1].Err, name+at+"row longer than 1000 bytes") {
 				t.Errorf("%s by parts of %d: got %+v", name, size, got)
 			}
 			if last := got[len(got)-1].Number; name == "a.jsonl" && last != 4 || name != "a.jsonl" && last != 3 {
@@ -123,22 +131,6 @@ func TestXZDictionaryIsBounded(t *testing.T) {
 	got := formattest.Read(t, write(t, "a.jsonl.xz", string(b)), formats.Options{})
 	if len(got) != 1 || got[0].Err != "a.jsonl.xz: xz: a dictionary of 4095 MiB, more than 256" {
 		t.Errorf("got %+v", got)
-	}
-}
-
-func TestPartsAreReadOnce(t *testing.T) {
-	c, err := formats.Walk([]string{filepath.Join(samples, "jsonl", "sample.jsonl")}, formats.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for p := range c.Parts(t.Context()) {
-		for range p.Rows {
-		}
-		for _, err := range p.Rows {
-			if err == nil {
-				t.Error("a part was read twice without an error")
-			}
-		}
 	}
 }
 
@@ -224,6 +216,271 @@ func TestStandardInput(t *testing.T) {
 	}
 }
 
+// one reads a file of the given content, and gives each item as a line.
+func one(t *testing.T, name, content string) []string {
+	t.Helper()
+	var out []string
+	for _, it := range formattest.Read(t, write(t, name, content), formats.Options{}) {
+		if it.Err != "" {
+			out = append(out, it.Err)
+		} else {
+			out = append(out, strings.TrimSpace(it.Leaves))
+		}
+	}
+	return out
+}
+
+// What each content gives, row by row.
+func TestRows(t *testing.T) {
+	zeros := strings.Repeat("0", 70<<10)
+	for _, c := range []struct {
+		why, name, content string
+		want               []string
+	}{
+		{"quotes are text in TSV", "a.tsv", "text\n\"open\n5\" wide\n\"\"\n", []string{`text=1:"open`, `text=1:5" wide`, `text=1:""`}},
+		{"an escape that JSON has not", "a.jsonl", `{"text":"\x41"}` + "\n" + `{"text":"\uZZZZ"}` + "\n" + `{"text":"\u00e9\\x"}` + "\n",
+			[]string{"a.jsonl:1: malformed JSON", "a.jsonl:2: malformed JSON", `text=1:é\x`}},
+		{"control characters", "a.jsonl", "{\"text\":\"a\x01b\"}\n{\"text\":\"a\tb\"}\n{\t\"text\":\"a\" }\r\n{\"a\":1,\"te\x1fxt\":\"a long enough row to fill words\"}\n",
+			[]string{"a.jsonl:1: malformed JSON", "a.jsonl:2: malformed JSON", "text=1:a", "a.jsonl:4: malformed JSON"}},
+		{"numbers", "a.jsonl", "{\"n\":01}\n{\"n\":1.}\n{\"n\":-}\n{\"n\":+1}\n{\"n\":nan}\n{\"n\":[1,2e]}\n{\"n\":-0.5E+10}\n{\"n\":1-1}\n{\"n\":[\"a\",1..2]}\n",
+			[]string{"a.jsonl:1: malformed JSON", "a.jsonl:2: malformed JSON", "a.jsonl:3: malformed JSON", "a.jsonl:4: malformed JSON", "a.jsonl:5: malformed JSON", "a.jsonl:6: malformed JSON", "n=2:-0.5E+10", "a.jsonl:8: malformed JSON", "a.jsonl:9: malformed JSON"}},
+		{"lone surrogates", "a.jsonl", `{"text":"\ud800"}` + "\n" + `{"text":"\ud800A\udc00 \ud83d\ude00 \ud83d\u0041"}` + "\n", []string{"text=1:\ufffd", "text=1:\ufffdA\ufffd 😀 \ufffdA"}},
+		{"a damaged first line", "a.jsonl", "{\"text\":\"a}\n{\"text\":\"b\"}\n", []string{"a.jsonl:1: malformed JSON", "text=1:b"}},
+		{"a long damaged first line", "a.ndjson", `{"text":"` + strings.Repeat("x", 70<<10) + "\n" + `{"text":"b"}` + "\n", []string{"a.ndjson:1: malformed JSON", "text=1:b"}},
+		{"JSON over lines, named JSON Lines", "a.jsonl", "{\n\"text\":\"b\"\n}\n", []string{"text=1:b"}},
+		{"two columns of one name", "a.csv", "id,Jane Doe,Jane Doe\n1,2,3\n", []string{"a.csv:1: column 3: has the name of column 2"}},
+		{"a column whose name is text", "a.csv", "id,Jane Doe <j@x.org>\n1,\xff\n", []string{"a.csv:2: column 2: invalid UTF-8 at byte 0"}},
+		{"a key that is text", "a.jsonl", `{"Jane Doe":1,"Jane Doe":2}` + "\n", []string{"a.jsonl:1: duplicate key"}},
+		{"CSV", "a.csv", "id,text\r\n1,\"a \"\"b\"\",\r\nc\"\r\n\r\n2,d\"e\n3,\"f\"g\n4,\n,\"\"", []string{"id=1:1\ntext=1:a \"b\",\nc", `a.csv:5: malformed: bare " in non-quoted-field`, `a.csv:6: malformed: extraneous or missing " in quoted-field`, "id=1:4\ntext=1:", "id=1:\ntext=1:"}},
+		{"a NUL in CSV", "a.csv", "id,text\n1,a\x00b\n2,c\n", []string{"a.csv:2: text: NUL byte at byte 1", "id=1:2\ntext=1:c"}},
+		{"a NUL far down in text", "a.txt", zeros + "\n\na\x00b\n\nc\n", []string{"text=1:" + zeros, "a.txt:2: text: NUL byte at byte 1", "text=1:c"}},
+		{"a NUL in text", "a.txt", "a\x00b\n\nc\n", []string{"a.txt:1: text: NUL byte at byte 1", "text=1:c"}},
+		{"text that begins like bzip2", "a.txt", "BZh is how it begins\n", []string{"text=1:BZh is how it begins"}},
+		{"not bzip2", "a.txt", "BZh91", []string{"text=1:BZh91"}},
+		{"a long path", "a.jsonl", `{"` + strings.Repeat("k", 4097) + `":1}` + "\n" + `{"a":{"` + strings.Repeat("k", 4094) + `":1}}` + "\n", []string{"a.jsonl:1: a path of more than 4096 bytes", "a." + strings.Repeat("k", 4094) + "=2:1"}},
+		{"many values", "a.jsonl", `{"a":["",` + strings.Repeat("1,", 1<<20) + `1]}` + "\n" + `{"a":"b"}`, []string{"a.jsonl:1: more than 1048576 values", "a=1:b"}},
+		{"a PDF", "a.pdf", "%PDF-1.7\n", []string{"a.pdf: of no known format"}},
+	} {
+		if got := one(t, c.name, c.content); !slices.Equal(got, c.want) {
+			if len(c.content) > 5000 {
+				t.Errorf("%s: got %d items, %.300q, want %d", c.why, len(got), got, len(c.want))
+				continue
+			}
+			t.Errorf("%s: %q: got %q, want %q", c.why, c.content, got, c.want)
+		}
+	}
+}
+
+// A row of few bytes does not make us hold many, nor do the keys of a part.
+func TestManyKeys(t *testing.T) {
+	var b strings.Builder
+	for i := range 70_000 {
+		fmt.Fprintf(&b, "{\"k%d\":1}\n", i)
+	}
+	b.WriteString("{\"k1\":2}\n")
+	for range 2 {
+		got := one(t, "a.jsonl", b.String())
+		if want := "a.jsonl:65537: too many distinct keys"; len(got) != 70_001 || got[65_535] != "k65535=2:1" || got[65_536] != want || got[70_000] != "k1=2:2" {
+			t.Fatalf("%d rows, %q, want %q", len(got), got[65_535:65_540], want)
+		}
+	}
+	long := `{"` + strings.Repeat("k", 4000) + `":{`
+	for i := range 10_000 {
+		long += fmt.Sprintf("%q:1,", fmt.Sprint(i))
+	}
+	if got := one(t, "a.jsonl", long[:len(long)-1]+"}}\n"); len(got) != 1 || got[0] != "a.jsonl:1: too many distinct keys" {
+		t.Errorf("got %d, %.100q", len(got), got)
+	}
+	wide := `{"` + strings.Repeat("k", 4000) + `":["` + strings.Repeat(`","`, 15_000) + `"]}` + "\n"
+	if got := one(t, "a.jsonl", wide); len(got) != 1 || got[0] != "a.jsonl:1: the names of its values are too long in all" {
+		t.Errorf("got %d, %.100q", len(got), got)
+	}
+}
+
+// Nothing more of the file is read after these, and they say so.
+func TestWhole(t *testing.T) {
+	for name, content := range map[string]string{
+		"header.csv": "a,a\n1,2\n", "open.csv": "a\n1\n\"2\n3\n", "cut.json": `[{"a":1},{"a`, "nul.csv": "a\x00\n1\n", "x.bin": "x",
+		"bad.csv": "a\"\n1\n",
+	} {
+		c, err := formats.Walk([]string{write(t, name, content)}, formats.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var last error
+		for p := range c.Parts(t.Context()) {
+			for _, err := range p.Rows {
+				last = err
+			}
+		}
+		var in *corpus.InputError
+		if !errors.As(last, &in) || !in.Whole {
+			t.Errorf("%s: the last error is %v, want one of the whole file", name, last)
+		}
+	}
+}
+
+// A string of a column that says it is text must be; bytes of another are a key
+// without a value.
+func TestParquetText(t *testing.T) {
+	type row struct {
+		Text string `parquet:"text"`
+		Blob []byte `parquet:"blob"`
+	}
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[row](&b)
+	if _, err := w.Write([]row{{"one", []byte("x")}, {"two", []byte("\xff")}, {"thr\xffee", nil}, {"four", nil}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := one(t, "b.parquet", b.String())
+	want := []string{"text=1:one\nblob=1:x", "text=1:two\nblob=4:", "b.parquet!rg1#3: text: invalid UTF-8 at byte 3", "text=1:four\nblob=1:"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Lists within lists are read up to a bound.
+func TestParquetDepth(t *testing.T) {
+	for _, depth := range []int{32, 33} {
+		var node parquet.Node = parquet.String()
+		for range depth {
+			node = parquet.List(node)
+		}
+		var b bytes.Buffer
+		w := parquet.NewWriter(&b, parquet.NewSchema("deep", parquet.Group{"text": node}))
+		values := parquet.Row{parquet.ValueOf("deep").Level(0, depth, 0)}
+		if _, err := w.WriteRows([]parquet.Row{values}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got := one(t, "b.parquet", b.String())
+		if want := "b.parquet: nested deeper than 32 lists"; len(got) != 1 || (got[0] == want) != (depth > 32) {
+			t.Errorf("%d lists: got %q", depth, got)
+		}
+	}
+}
+
+// Progress ends at the total, also where a file is read twice.
+func TestProgress(t *testing.T) {
+	for _, name := range []string{"parquet/sample.parquet", "jsonl/sample.jsonl"} {
+		c, err := formats.Walk([]string{filepath.Join(samples, name)}, formats.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			for p := range c.Parts(t.Context()) {
+				for range p.Rows {
+				}
+			}
+			if read, total := c.Progress(); read > total || read == 0 {
+				t.Errorf("%s: read %d of %d bytes", name, read, total)
+			}
+		}
+	}
+}
+
+// A dump written with --long=31 has a window of 2 GiB, and is read within little.
+func TestLongWindow(t *testing.T) {
+	text := "{\"text\":\"far\"}\n"
+	frame := "\x28\xb5\x2f\xfd\x00\xa8" + string([]byte{byte(len(text)<<3 | 1), 0, 0}) + text
+	if got := one(t, "a.jsonl.zst", frame); !slices.Equal(got, []string{"text=1:far"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Rows of a part are read once: their memory is used again.
+func TestPartTwice(t *testing.T) {
+	c, err := formats.Walk([]string{filepath.Join(samples, "jsonl", "sample.jsonl")}, formats.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p := range c.Parts(t.Context()) {
+		for range p.Rows {
+		}
+		n := 0
+		for row, err := range p.Rows {
+			if n++; row != nil || err == nil || !strings.HasSuffix(err.Error(), ": part read twice") {
+				t.Errorf("got %v, %v", row, err)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d items, want an error", n)
+		}
+	}
+}
+
+// Files come in the order of their whole names, each once; cards are not rows.
+func TestWalkOrder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"a/z.jsonl", "a.jsonl", "a-b/c.jsonl", "license.jsonl", "croissant-1.0.json", "LICENSE-MIT", "LICENCE.txt", "README_zh.md", "x.pdf"} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte("{}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := formats.Walk([]string{".", "a.jsonl", "./a/../a.jsonl", "a"}, formats.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range c.Files() {
+		got = append(got, f.Path)
+	}
+	if want := []string{"a-b/c.jsonl", "a.jsonl", "a/z.jsonl", "license.jsonl", "x.pdf"}; !slices.Equal(got, want) || len(c.Skipped()) != 4 {
+		t.Errorf("got %q, skipped %q, want %q", got, c.Skipped(), want)
+	}
+}
+
+// Ingest takes the digest of standard input first, and then its rows.
+func TestStandardInputDigest(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	if _, err := formats.Walk([]string{"-"}, formats.Options{}); err == nil {
+		t.Error("no standard input, and no error")
+	}
+	c, err := formats.Walk([]string{"-", "-"}, formats.Options{Stdin: strings.NewReader("{\"text\":\"a\"}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Files()) != 1 {
+		t.Fatalf("%d files, want one", len(c.Files()))
+	}
+	f := c.Files()[0]
+	for range 2 {
+		if sum, err := f.Digest(t.Context()); err != nil || sum != "314d3a971f6f7c623e7dceb546ddde0687e41e9df02b0edc52ddb4a7a77f57e3" {
+			t.Errorf("digest %s, %v", sum, err)
+		}
+		n := 0
+		for p := range f.Parts(t.Context()) {
+			for row, err := range p.Rows {
+				if n++; err != nil || row.Leaves[0].Text != "a" {
+					t.Errorf("got %+v, %v", row, err)
+				}
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d rows, want 1", n)
+		}
+	}
+	for range 2 {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "*")); len(left) > 0 {
+		t.Errorf("%v are left", left)
+	}
+	if _, err := f.Digest(t.Context()); err == nil {
+		t.Error("closed, and no error")
+	}
+}
+
 // fuzz feeds a file of each format: it is read to its end, positions rise, no
 // error lacks one, and parts of another size give the same.
 func fuzz(f *testing.F, format, name string) {
@@ -236,8 +493,11 @@ func fuzz(f *testing.F, format, name string) {
 			f.Add(b)
 		}
 	}
+	path := filepath.Join(f.TempDir(), name)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		path := write(t, name, string(data))
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		a := formattest.Read(t, path, formats.Options{MaxRow: 4096})
 		b := formattest.Read(t, path, formats.Options{MaxRow: 4096, PartSize: 16})
 		if !slices.Equal(a, b) {

@@ -82,19 +82,24 @@ func openJSON(r io.Reader, f *File) partSeq {
 }
 
 func (f *File) valueRows(v *values, yield func(*corpus.Row, error) bool) {
-	var fl flattener
+	fl := f.flattener()
+	decoded := int64(0)
+	defer func() {
+		f.corpus.decoded.Add(decoded)
+		f.done(fl)
+	}()
 	row := corpus.Row{File: f.Path}
 	at := 0
 	for i, end := range v.ends {
 		doc := v.data[at:end]
 		at = end
 		row.Number, row.Bytes = v.first+int64(i), int64(len(doc))
-		f.corpus.decoded.Add(row.Bytes)
+		decoded += row.Bytes
 		err := error(nil)
 		if why := v.errs[i]; why != "" {
 			err = corpus.LineError(f.Path, row.Number, "", why)
 		} else {
-			err = f.jsonRow(&fl, doc, &row)
+			err = f.jsonRow(fl, doc, &row)
 		}
 		if err != nil {
 			if !yield(nil, err) {

@@ -18,7 +18,7 @@ func sniffJSONLines(head []byte) bool {
 	whole := len(head) < headSize-len(bom)
 	lines := 0
 	for len(head) > 0 && lines < 2 {
-		line, rest, ended := bytes.Cut(head, []byte("\n"))
+		line, rest, ended := bytes.Cut(head, newline)
 		line = bytes.TrimSpace(line)
 		head = rest
 		if len(line) == 0 {
@@ -30,13 +30,36 @@ func sniffJSONLines(head []byte) bool {
 		if !ended && !whole {
 			return lines > 0 // a long line that is cut off
 		}
-		var f flattener
-		if _, _, reason := f.json(line); reason == "malformed JSON" {
+		if !isJSON(line) {
 			return lines > 0
 		}
 		lines++
 	}
 	return lines > 0
+}
+
+// isJSON reports whether line is one JSON value, whether or not it can be a row.
+func isJSON(line []byte) bool {
+	var f flattener
+	f.begin()
+	_, _, reason := f.json(line)
+	return reason != malformed
+}
+
+// namedLines reports whether a file that is named JSON Lines is to be read as
+// that, though its head does not tell: the first line may be damaged or longer
+// than the head. Otherwise it is JSON, spread over lines.
+func namedLines(head []byte) bool {
+	head = bytes.TrimSpace(bytes.TrimPrefix(head, bom))
+	line, rest, ended := bytes.Cut(head, newline)
+	line = bytes.TrimSpace(line)
+	if len(line) == 1 { // a lone bracket
+		return false
+	}
+	if len(line) > 0 && line[0] == '[' {
+		return ended && len(bytes.TrimSpace(rest)) > 0 && isJSON(line)
+	}
+	return true
 }
 
 var bom = []byte("\xef\xbb\xbf")
@@ -55,15 +78,6 @@ type longLine struct {
 }
 
 var blocks = sync.Pool{New: func() any { return &block{} }}
-
-// flattener gives one that has read other rows of the file, if there is one: it
-// knows their paths.
-func (f *File) flattener() *flattener {
-	if fl, ok := f.flatteners.Get().(*flattener); ok {
-		return fl
-	}
-	return &flattener{}
-}
 
 // openJSONLines cuts the stream into blocks of whole lines; each block is parsed
 // when its part is read.
@@ -154,21 +168,42 @@ func (s *lineBlocks) next() (*block, error) {
 
 var newline = []byte("\n")
 
+// flattener is one that this file used before, with its paths, or a new one.
+func (f *File) flattener() *flattener {
+	fl, _ := f.flatteners.Get().(*flattener)
+	if fl == nil {
+		fl = &flattener{}
+	}
+	fl.begin()
+	return fl
+}
+
+// done gives a flattener back.
+func (f *File) done(fl *flattener) {
+	if !fl.spent() {
+		f.flatteners.Put(fl)
+	}
+}
+
 // jsonRows parses the lines of a block.
 func (f *File) jsonRows(b *block, yield func(*corpus.Row, error) bool) {
 	fl := f.flattener()
+	decoded := int64(0)
 	defer func() {
-		f.flatteners.Put(fl)
-		blocks.Put(b)
+		f.corpus.decoded.Add(decoded)
+		f.done(fl)
+		if int64(cap(b.data)) <= 4*int64(f.opt.PartSize)+1<<20 { // not one that a long row has grown
+			blocks.Put(b)
+		}
 	}()
 	row := corpus.Row{File: f.Path}
-	data, at, line := b.data, 0, b.line
+	data, long, at, line := b.data, b.long, 0, b.line
 	for {
-		if len(b.long) > 0 && b.long[0].at == at {
-			if !yield(nil, corpus.LineError(f.Path, b.long[0].line, "", f.tooLong())) {
+		if len(long) > 0 && long[0].at == at {
+			if !yield(nil, corpus.LineError(f.Path, long[0].line, "", f.tooLong())) {
 				return
 			}
-			b.long = b.long[1:]
+			long = long[1:]
 		}
 		if at >= len(data) {
 			return
@@ -182,8 +217,8 @@ func (f *File) jsonRows(b *block, yield func(*corpus.Row, error) bool) {
 		row.Number, row.Bytes = line, int64(next-at)
 		at = next
 		line++
-		f.corpus.decoded.Add(row.Bytes)
-		if len(bytes.TrimSpace(doc)) == 0 {
+		decoded += row.Bytes
+		if isBlank(doc) {
 			continue
 		}
 		var err error
@@ -202,11 +237,13 @@ func (f *File) jsonRows(b *block, yield func(*corpus.Row, error) bool) {
 	}
 }
 
+// isBlank reports whether a line is white space alone.
+func isBlank(line []byte) bool {
+	return (len(line) == 0 || line[0] <= ' ') && len(bytes.TrimSpace(line)) == 0
+}
+
 // jsonRow fills row from one document.
 func (f *File) jsonRow(fl *flattener, doc []byte, row *corpus.Row) error {
-	if i := bytes.IndexByte(doc, 0); i >= 0 {
-		return corpus.LineError(f.Path, row.Number, "", "NUL byte at byte "+num(int64(i)))
-	}
 	leaves, field, reason := fl.json(doc)
 	if reason != "" {
 		return corpus.LineError(f.Path, row.Number, field, reason)

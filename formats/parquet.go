@@ -10,8 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/deprecated"
+	"github.com/parquet-go/parquet-go/format"
 
 	"custody/provenance/corpus"
 )
@@ -23,7 +26,7 @@ const (
 	parquetPart  = 8192    // rows of a part
 	parquetBatch = 64      // rows read at once
 	maxColumns   = 100_000 // of a file
-	maxLists     = 32      // lists in lists whose indices are named
+	maxLists     = 32      // within one another
 )
 
 // parquetFile is an open file; the last part that is read closes it.
@@ -43,12 +46,11 @@ func (p *parquetFile) release() {
 // column is a leaf column: its path, and the pieces between which indices of
 // repeated fields stand.
 type column struct {
-	path      *corpus.Path
-	pieces    []string // joined by indices
-	text      bool
-	annotated bool // as UTF-8
-	levels    int  // of repetition
-	max       int  // definition level of a value
+	path   *corpus.Path
+	pieces []string // joined by indices
+	text   bool
+	utf8   bool // the file says that it is text
+	levels int  // of repetition
 }
 
 func openParquet(f *File) partSeq {
@@ -106,6 +108,11 @@ func (f *File) openParquet() (*parquetFile, error) {
 			return fmt.Errorf("%d columns, more than %d", len(leaves), maxColumns)
 		}
 		p.columns = columnsOf(p.Root(), leaves)
+		for i := range p.columns {
+			if p.columns[i].levels > maxLists {
+				return fmt.Errorf("nested deeper than %d lists", maxLists)
+			}
+		}
 		return nil
 	})
 	if err != nil {
@@ -122,7 +129,7 @@ type counterAt struct {
 
 func (c *counterAt) ReadAt(b []byte, off int64) (int, error) {
 	n, err := c.r.ReadAt(b, off)
-	c.f.corpus.read.Add(int64(n))
+	c.f.count(n)
 	return n, err
 }
 
@@ -152,13 +159,17 @@ func columnsOf(root *parquet.Column, leaves [][]string) []column {
 			c.levels++
 		}
 		c.pieces = append(c.pieces, piece.String())
-		if c.levels > maxLists {
-			c.levels, c.pieces = 0, []string{strings.Join(c.pieces, "[]")}
-		}
 		c.path = &corpus.Path{Name: strings.Join(c.pieces, "[]"), ID: int32(i)}
-		c.max = node.MaxDefinitionLevel()
 		c.text = node.Type().Kind() == parquet.ByteArray
-		c.annotated = strings.HasPrefix(node.Type().String(), "STRING")
+		if l := node.Type().LogicalType(); l != nil {
+			switch l.Value.(type) {
+			case *format.StringType, *format.JsonType, *format.EnumType:
+				c.utf8 = true
+			}
+		}
+		if l := node.Type().ConvertedType(); l != nil {
+			c.utf8 = c.utf8 || *l == deprecated.UTF8
+		}
 	}
 	return out
 }
@@ -195,6 +206,8 @@ func (f *File) parquetRows(p *parquetFile, group int, from, to, ordinal int64, y
 		return
 	}
 	defer func() { _ = caught(rows.Close) }()
+	decoded := int64(0)
+	defer func() { f.corpus.decoded.Add(decoded) }()
 	buf := make([]parquet.Row, parquetBatch)
 	row := corpus.Row{File: f.Path}
 	for at := from; at < to; {
@@ -205,12 +218,19 @@ func (f *File) parquetRows(p *parquetFile, group int, from, to, ordinal int64, y
 			return err
 		})
 		for _, values := range buf[:n] {
-			size, why := p.leaves(&row, values, f.opt.MaxRow)
+			var size int64
+			var field, why string
+			if err := caught(func() error {
+				size, field, why = p.leaves(&row, values, f.opt.MaxRow)
+				return nil
+			}); err != nil {
+				why = err.Error()
+			}
 			row.Number, row.Bytes = ordinal, size
-			f.corpus.decoded.Add(size)
+			decoded += size
 			if why != "" {
 				e := f.parquetError(group, ordinal, why)
-				e.Whole = false
+				e.Field, e.Whole = field, false
 				if !yield(nil, e) {
 					return
 				}
@@ -240,13 +260,13 @@ func parquetReason(err error) string {
 }
 
 // leaves fills the row from the values of its columns.
-func (p *parquetFile) leaves(row *corpus.Row, values parquet.Row, most int64) (size int64, why string) {
+func (p *parquetFile) leaves(row *corpus.Row, values parquet.Row, most int64) (size int64, field, why string) {
 	row.Leaves = row.Leaves[:0]
 	var index [maxLists]int
 	for _, v := range values {
 		i := v.Column()
 		if i < 0 || i >= len(p.columns) {
-			return size, "damaged data"
+			return size, "", "damaged data"
 		}
 		c := &p.columns[i]
 		rep := v.RepetitionLevel()
@@ -273,14 +293,13 @@ func (p *parquetFile) leaves(row *corpus.Row, values parquet.Row, most int64) (s
 		default:
 			b := v.ByteArray()
 			if size += int64(len(b)); size > most {
-				return size, fmt.Sprintf("row longer than %d bytes", most)
+				return size, "", fmt.Sprintf("row longer than %d bytes", most)
 			}
-			leaf.Kind = corpus.String
-			if at := firstInvalid(b); at >= 0 {
-				if c.annotated {
-					return size, fmt.Sprintf("%s: invalid UTF-8 at byte %d", c.path.Name, at)
+			if leaf.Kind = corpus.String; !utf8.Valid(b) {
+				if c.utf8 {
+					return size, safeField(c.path.Name, "column "+num(int64(i+1))), fmt.Sprintf("invalid UTF-8 at byte %d", firstInvalid(b))
 				}
-				leaf.Kind = corpus.Empty // bytes that nobody calls text
+				leaf.Kind = corpus.Empty
 				break
 			}
 			leaf.Text = bytesString(b)
@@ -289,9 +308,12 @@ func (p *parquetFile) leaves(row *corpus.Row, values parquet.Row, most int64) (s
 			leaf.Name = c.name(index[:])
 		}
 		size += 8
+		if len(row.Leaves) >= maxLeaves {
+			return size, "", fmt.Sprintf("more than %d values", maxLeaves)
+		}
 		row.Leaves = append(row.Leaves, leaf)
 	}
-	return size, ""
+	return size, "", ""
 }
 
 // name is the path with its indices: messages[2].content.

@@ -77,20 +77,22 @@ func openText(r io.Reader, f *File) partSeq {
 func (f *File) textRows(b *values, yield func(*corpus.Row, error) bool) {
 	path := &corpus.Path{Name: "text"}
 	row := corpus.Row{File: f.Path}
-	at := 0
+	decoded, at := int64(0), 0
+	defer func() { f.corpus.decoded.Add(decoded) }()
 	for i, end := range b.ends {
 		text := bytes.TrimRight(b.data[at:end], "\r\n")
 		row.Number, row.Bytes = b.first+int64(i), int64(end-at)
 		at = end
-		f.corpus.decoded.Add(row.Bytes)
+		decoded += row.Bytes
 		why := b.errs[i]
+		field := ""
 		if why == "" {
 			if why = badText(bytesString(text)); why != "" {
-				why = "text: " + why
+				field = "text"
 			}
 		}
 		if why != "" {
-			if !yield(nil, corpus.LineError(f.Path, row.Number, "", why)) {
+			if !yield(nil, corpus.LineError(f.Path, row.Number, field, why)) {
 				return
 			}
 			continue

@@ -51,6 +51,7 @@ func backgroundAddCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			defer c.Close()
 			if name == "" {
 				name = path.Base(filepath.ToSlash(args[0]))
 			}

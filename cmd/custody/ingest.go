@@ -73,18 +73,11 @@ that name.`,
 }
 
 func (a *app) ingest(cmd *cobra.Command, args []string, f ingestFlags) error {
-	if slices.Contains(args, "-") { // its digest comes first, then its rows
-		file, done, err := spool(a.stdin)
-		if err != nil {
-			return fmt.Errorf("standard input: %w", err)
-		}
-		defer done()
-		a.stdin = file
-	}
 	opt, c, err := a.ingestOptions(cmd, args, f)
 	if err != nil {
 		return err
 	}
+	defer c.Close()
 	p := a.ui.Progress("ingest")
 	opt.Progress = func(now ingest.Progress) {
 		read, total := c.Progress()
@@ -150,15 +143,7 @@ func (a *app) ingestOptions(cmd *cobra.Command, args []string, f ingestFlags) (i
 		opt.Fields.Time = ""
 	}
 	for _, file := range c.Files() {
-		digest := file.Digest
-		if again, ok := a.stdin.(io.Seeker); ok && file.Path == "-" {
-			digest = func(ctx context.Context) (string, error) {
-				sum, err := file.Digest(ctx)
-				_, serr := again.Seek(0, io.SeekStart)
-				return sum, errors.Join(err, serr)
-			}
-		}
-		opt.Files = append(opt.Files, ingest.File{Path: file.Path, Size: file.Size, Digest: digest, Parts: file.Parts})
+		opt.Files = append(opt.Files, ingest.File{Path: file.Path, Size: file.Size, Digest: file.Digest, Parts: file.Parts})
 	}
 	return opt, c, nil
 }

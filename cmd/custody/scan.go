@@ -130,6 +130,7 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command st
 	if err != nil {
 		return none, nil, err
 	}
+	defer c.Close()
 	view, err := a.view(cmd)
 	if err != nil {
 		return none, nil, err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"os"
 )
 
 // cancelReader is a reader that a cancelled context ends, also while a read is
@@ -63,25 +62,4 @@ func (r *cancelReader) pump() {
 			return
 		}
 	}
-}
-
-// spool copies standard input to a temporary file, for what has to be read
-// twice. The caller calls done when it is no longer needed.
-func spool(in io.Reader) (f *os.File, done func(), err error) {
-	f, err = os.CreateTemp("", "custody-stdin-*")
-	if err != nil {
-		return nil, nil, err
-	}
-	done = func() {
-		_ = f.Close()
-		_ = os.Remove(f.Name())
-	}
-	if _, err = io.Copy(f, in); err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		done()
-		return nil, nil, err
-	}
-	return f, done, nil
 }
