@@ -17,10 +17,27 @@ type Kind string
 
 // The kinds that facts have. The store keeps them in this spelling.
 const (
-	KindFetch      Kind = "fetch"
-	KindSource     Kind = "source"
-	KindTerms      Kind = "terms"
-	KindBackground Kind = "background"
+	KindOrganisation   Kind = "organisation"
+	KindSource         Kind = "source"
+	KindTerms          Kind = "terms"
+	KindAcceptance     Kind = "acceptance"
+	KindRateRule       Kind = "rate_rule"
+	KindApp            Kind = "app"
+	KindCredential     Kind = "credential"
+	KindFetch          Kind = "fetch"
+	KindCallBatch      Kind = "call_batch"
+	KindDataset        Kind = "dataset"
+	KindTransformation Kind = "transformation"
+	KindUse            Kind = "use"
+	KindHolding        Kind = "holding"
+	KindNotice         Kind = "notice"
+	KindDestruction    Kind = "destruction"
+	KindHold           Kind = "hold"
+	KindLicence        Kind = "licence"
+	KindOptOut         Kind = "opt_out"
+	KindCoverage       Kind = "coverage"
+	KindRetraction     Kind = "retraction"
+	KindBackground     Kind = "background"
 )
 
 // Fact is one statement in the store. Body is the canonical JSON (see
@@ -32,6 +49,7 @@ type Fact struct {
 	Origin     Origin          `json:"origin"`
 	Valid      Period          `json:"valid,omitzero"`
 	Recorded   time.Time       `json:"recorded"`
+	By         string          `json:"by,omitempty"`         // the role that declares it
 	Supersedes string          `json:"supersedes,omitempty"` // digest of the fact's earlier statement
 	Body       json.RawMessage `json:"body"`
 }
@@ -59,6 +77,16 @@ func (f Fact) Digest() (string, error) {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// Statement names this one statement of the fact, where ID names the fact in
+// all its statements: the kind, ":" and the first 32 hex digits of Digest.
+func (f Fact) Statement() (string, error) {
+	d, err := f.Digest()
+	if err != nil {
+		return "", err
+	}
+	return string(f.Kind) + ":" + d[:32], nil
 }
 
 // ComputeID is the id that the contract gives a fetch: a SHA-256 of (source,

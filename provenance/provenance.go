@@ -115,6 +115,13 @@ func (p Period) Contains(t time.Time) bool {
 // Known reports whether p says anything.
 func (p Period) Known() bool { return !p.From.IsZero() || !p.Until.IsZero() }
 
+// Overlaps reports whether p and q share an instant, an open or unknown end
+// reaching as far as it may.
+func (p Period) Overlaps(q Period) bool {
+	return (p.Until.IsZero() || q.From.IsZero() || q.From.Before(p.Until)) &&
+		(q.Until.IsZero() || p.From.IsZero() || p.From.Before(q.Until))
+}
+
 // Union is the smallest period that holds both p and q, either of which may be
 // unknown.
 func (p Period) Union(q Period) Period {
@@ -168,5 +175,8 @@ type Fetch struct {
 	Digest     string          `json:"digest,omitempty"`     // SHA-256 of that file, hex
 	Rows       int64           `json:"rows"`
 	Records    int64           `json:"records"`
-	Generator  string          `json:"generator,omitempty"` // program and version that recorded the fetch
+	Calls      *int64          `json:"calls,omitempty"`        // nil: not counted
+	Throttled  *int64          `json:"throttled,omitempty"`    // nil: not counted
+	OnBehalfOf string          `json:"on_behalf_of,omitempty"` // an organisation
+	Generator  string          `json:"generator,omitempty"`    // program and version that recorded the fetch
 }
