@@ -16,6 +16,7 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 
 	"custody/index/segment"
+	"custody/index/table"
 	"custody/provenance"
 )
 
@@ -160,6 +161,18 @@ func (d *db) segments() ([]segment.Sealed, error) {
 	return all, err
 }
 
+// tables reads the manifest of tables, in the order of the names.
+func (d *db) tables() ([]table.Sealed, error) {
+	var all []table.Sealed
+	err := d.each("t/", func(_ string, v []byte) error {
+		var s table.Sealed
+		err := json.Unmarshal(v, &s)
+		all = append(all, s)
+		return err
+	})
+	return all, err
+}
+
 func (d *db) facts() ([]provenance.Fact, error) {
 	var all []provenance.Fact
 	err := d.each("f/", func(_ string, v []byte) error {
@@ -176,8 +189,8 @@ type change struct {
 	meta   meta
 	add    []segment.Sealed
 	remove []string
+	tables []table.Sealed
 	facts  []provenance.Fact
-	drop   []string // keys of fact rows
 }
 
 func factKey(f provenance.Fact) []byte {
@@ -185,37 +198,101 @@ func factKey(f provenance.Fact) []byte {
 	return binary.BigEndian.AppendUint64(k, uint64(f.Recorded.UnixNano()))
 }
 
+// maxBatch is how many facts one transaction takes. Badger's own bound is 15 %
+// of a memtable in bytes, and a fact may be some kilobytes.
+const maxBatch = 200
+
+// apply makes the change whole or not at all. More facts than one transaction
+// takes are written first, under a row that says so, and count from the last
+// transaction on.
 func (d *db) apply(c change) error {
-	return d.b.Update(func(txn *badger.Txn) error {
-		set := func(key []byte, v any) error {
-			b, err := provenance.Canonical(v)
-			if err != nil {
-				return err
-			}
-			return txn.Set(key, seal(b))
+	if len(c.facts) <= maxBatch {
+		return d.b.Update(func(txn *badger.Txn) error { return c.write(txn) })
+	}
+	if err := d.b.Update(func(txn *badger.Txn) error { return set(txn, []byte("p"), c.meta.Recorded) }); err != nil {
+		return err
+	}
+	for len(c.facts) > maxBatch {
+		part := change{facts: c.facts[:maxBatch]}
+		if err := d.b.Update(func(txn *badger.Txn) error { return part.writeFacts(txn) }); err != nil {
+			return err
 		}
-		for _, name := range c.remove {
-			if err := txn.Delete([]byte("m/" + name)); err != nil {
-				return err
-			}
+		c.facts = c.facts[maxBatch:]
+	}
+	return d.b.Update(func(txn *badger.Txn) error { return errors.Join(c.write(txn), txn.Delete([]byte("p"))) })
+}
+
+// dropPending removes the facts of an apply that did not come to its end.
+func (d *db) dropPending() error {
+	var pending time.Time
+	err := d.each("p", func(_ string, v []byte) error { return json.Unmarshal(v, &pending) })
+	if err != nil || pending.IsZero() {
+		return err
+	}
+	var keys []string
+	suffix := string(binary.BigEndian.AppendUint64(nil, uint64(pending.UnixNano())))
+	err = d.each("f/", func(key string, _ []byte) error {
+		if strings.HasSuffix(key, suffix) {
+			keys = append(keys, key)
 		}
-		for _, key := range c.drop {
-			if err := txn.Delete([]byte(key)); err != nil {
-				return err
-			}
-		}
-		for _, s := range c.add {
-			if err := set([]byte("m/"+s.Name), s); err != nil {
-				return err
-			}
-		}
-		for _, f := range c.facts {
-			if err := set(factKey(f), f); err != nil {
-				return err
-			}
-		}
-		return set([]byte("meta"), c.meta)
+		return nil
 	})
+	for len(keys) > 0 && err == nil {
+		n := min(len(keys), 10*maxBatch)
+		err = d.b.Update(func(txn *badger.Txn) error {
+			for _, k := range keys[:n] {
+				if err := txn.Delete([]byte(k)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		keys = keys[n:]
+	}
+	if err != nil {
+		return err
+	}
+	return d.b.Update(func(txn *badger.Txn) error { return txn.Delete([]byte("p")) })
+}
+
+func set(txn *badger.Txn, key []byte, v any) error {
+	b, err := provenance.Canonical(v)
+	if err != nil {
+		return err
+	}
+	return txn.Set(key, seal(b))
+}
+
+func (c change) writeFacts(txn *badger.Txn) error {
+	for _, f := range c.facts {
+		if err := set(txn, factKey(f), f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write makes the change in one transaction.
+func (c change) write(txn *badger.Txn) error {
+	for _, name := range c.remove {
+		if err := txn.Delete([]byte("m/" + name)); err != nil {
+			return err
+		}
+	}
+	for _, s := range c.add {
+		if err := set(txn, []byte("m/"+s.Name), s); err != nil {
+			return err
+		}
+	}
+	for _, s := range c.tables {
+		if err := set(txn, []byte("t/"+s.Name), s); err != nil {
+			return err
+		}
+	}
+	if err := c.writeFacts(txn); err != nil {
+		return err
+	}
+	return set(txn, []byte("meta"), c.meta)
 }
 
 // collectLog is a badger.Logger that keeps errors and drops the rest.

@@ -11,6 +11,7 @@ import (
 
 	"custody/index/fingerprint"
 	"custody/index/segment"
+	"custody/index/table"
 )
 
 // Info says what a store holds and what it takes.
@@ -85,6 +86,9 @@ func (v *View) Info(dir string) Info {
 	}
 	slices.SortFunc(in.Sources, func(a, b SourceInfo) int { return compare(a.ID, b.ID) })
 	in.FilterBytes = in.Bytes["filters"]
+	for _, t := range v.tables {
+		in.Bytes["tables"] += t.Size
+	}
 	for _, s := range v.sealed[len(v.Segments):] {
 		in.Background = append(in.Background, BackgroundInfo{s.Background, s.Texts, s.Size})
 		in.Bytes["background"] += s.Size
@@ -97,7 +101,7 @@ func (v *View) Info(dir string) Info {
 	if st, err := os.Stat(filepath.Join(dir, "snapshot")); err == nil {
 		in.Bytes["snapshot"] = st.Size()
 	}
-	in.Bytes["total"] = segBytes + in.Bytes["background"] + in.Bytes["db"] + in.Bytes["snapshot"]
+	in.Bytes["total"] = segBytes + in.Bytes["background"] + in.Bytes["tables"] + in.Bytes["db"] + in.Bytes["snapshot"]
 	if in.Records > 0 {
 		in.BytesPerRecord = float64(segBytes) / float64(in.Records)
 	}
@@ -134,6 +138,7 @@ func folderBytes(dir string) int64 {
 type CheckReport struct {
 	Schema   string   `json:"schema"` // custody.check/1
 	Segments int      `json:"segments"`
+	Tables   int      `json:"tables"`
 	Blocks   int64    `json:"blocks"`
 	Bytes    int64    `json:"bytes"`
 	Facts    int64    `json:"facts"`
@@ -159,7 +164,7 @@ type Damage struct {
 // reads Badger. progress, if not nil, is told the bytes read so far and in all.
 func Check(ctx context.Context, dir string, opt WriterOptions, progress func(done, total int64)) (CheckReport, error) {
 	r := CheckReport{Schema: "custody.check/1", Damaged: []Damage{}}
-	sealed, err := checkDB(ctx, dir, opt, &r)
+	sealed, tables, err := checkDB(ctx, dir, opt, &r)
 	if err != nil && !isDamage(err) {
 		return r, err
 	}
@@ -171,13 +176,16 @@ func Check(ctx context.Context, dir string, opt WriterOptions, progress func(don
 		if serr != nil {
 			return r, nil
 		}
-		sealed = snap.Segments
+		sealed, tables = snap.Segments, snap.Tables
 	} else if _, err := readSnapshot(dir); err != nil {
 		r.Damaged = append(r.Damaged, Damage{File: "snapshot", Section: "facts", Reason: err.Error(), Sources: []string{}, Fetches: []string{}})
 	}
 	var done, total int64
 	for _, s := range sealed {
 		total += s.Size
+	}
+	for _, t := range tables {
+		total += t.Size
 	}
 	for _, s := range sealed {
 		if ctx.Err() != nil {
@@ -189,16 +197,41 @@ func Check(ctx context.Context, dir string, opt WriterOptions, progress func(don
 			progress(done, total)
 		}
 	}
+	for _, t := range tables {
+		if ctx.Err() != nil {
+			return r, ctx.Err()
+		}
+		r.Tables++
+		r.Bytes += t.Size
+		if err := table.Check(filepath.Join(dir, "seg", t.Name), t); err != nil {
+			reason := err.Error()
+			var d *segment.DamageError
+			if errors.As(err, &d) {
+				reason = d.Reason
+			} else if errors.Is(err, os.ErrNotExist) {
+				reason = "the file is missing"
+			}
+			r.Damaged = append(r.Damaged, Damage{File: "seg/" + t.Name, Section: "table", Reason: reason, Sources: []string{}, Fetches: []string{}})
+		}
+		done += t.Size
+		if progress != nil {
+			progress(done, total)
+		}
+	}
 	r.Complete = true
 	return r, nil
 }
 
-func checkDB(ctx context.Context, dir string, opt WriterOptions, r *CheckReport) ([]segment.Sealed, error) {
+func checkDB(ctx context.Context, dir string, opt WriterOptions, r *CheckReport) ([]segment.Sealed, []table.Sealed, error) {
 	w, err := OpenWriter(ctx, dir, opt)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sealed, err := w.db.segments()
+	var tables []table.Sealed
+	if err == nil {
+		tables, err = w.db.tables()
+	}
 	if err == nil {
 		facts, ferr := w.db.facts()
 		r.Facts, err = int64(len(facts)), ferr
@@ -208,10 +241,11 @@ func checkDB(ctx context.Context, dir string, opt WriterOptions, r *CheckReport)
 			err = &segment.DamageError{File: "db", Reason: verr.Error()}
 		}
 	}
-	if err == nil && (r.Facts != w.meta.Facts || int64(len(sealed)) != w.meta.Segments) {
-		err = &segment.DamageError{File: "db", Reason: fmt.Sprintf("%d facts and %d segments, there should be %d and %d", r.Facts, len(sealed), w.meta.Facts, w.meta.Segments)}
+	if err == nil && (r.Facts != w.meta.Facts || int64(len(sealed)) != w.meta.Segments || int64(len(tables)) != w.meta.Tables) {
+		err = &segment.DamageError{File: "db", Reason: fmt.Sprintf("%d facts, %d segments and %d tables, there should be %d, %d and %d",
+			r.Facts, len(sealed), len(tables), w.meta.Facts, w.meta.Segments, w.meta.Tables)}
 	}
-	return sealed, errors.Join(err, w.Close())
+	return sealed, tables, errors.Join(err, w.Close())
 }
 
 func checkSegment(dir string, sealed segment.Sealed, r *CheckReport) {
@@ -348,13 +382,13 @@ func mergeOnce(ctx context.Context, dir string, opt WriterOptions, v *View, plan
 	path := filepath.Join(work.Dir, "merge.seg")
 	sealed, err := segment.Merge(ctx, fsys, path, in)
 	if err == nil {
-		err = commitOnce(ctx, dir, opt, Commit{Add: []Built{{sealed, path}}, Replace: names})
+		err = CommitOnce(ctx, dir, opt, Commit{Add: []Built{{sealed, path}}, Replace: names})
 	}
 	return sealed, errors.Join(err, work.Close())
 }
 
-// commitOnce opens the store for one commit.
-func commitOnce(ctx context.Context, dir string, opt WriterOptions, c Commit) error {
+// CommitOnce opens the store for one commit.
+func CommitOnce(ctx context.Context, dir string, opt WriterOptions, c Commit) error {
 	w, err := OpenWriter(ctx, dir, opt)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"custody/index/segment"
+	"custody/index/table"
 	"custody/provenance"
 )
 
@@ -31,6 +32,7 @@ type header struct {
 	Private    bool             `json:"private"`
 	Generation int64            `json:"generation"`
 	Segments   []segment.Sealed `json:"segments"`
+	Tables     []table.Sealed   `json:"tables,omitempty"`
 	Facts      int              `json:"facts"`
 }
 

@@ -3,13 +3,15 @@
 //
 //	db/        Badger: facts, and one manifest row a segment
 //	dbsums     sums of Badger's tables
-//	seg/       sealed segments (package segment)
+//	seg/       sealed segments (package segment) and tables (package table)
 //	snapshot   manifest and facts of the last commit, for readers
 //	secret     32 bytes, hex: the store's key
 //	lock       held by a writer for the time of a commit; names it
 //	work/      segments being built, a folder a process
 //
-// Keys in Badger: "meta" (type meta), "m/NAME" (segment.Sealed), and
+// Keys in Badger: "meta" (type meta), "m/NAME" (segment.Sealed), "t/NAME"
+// (table.Sealed), "p" (a time: facts of that recorded time are being written
+// and do not count yet), and
 // "f/KIND/KEY/" and 8 bytes, the recorded time in nanoseconds, big-endian
 // (provenance.Fact). A value is canonical JSON followed by its XXH64,
 // little-endian.
@@ -65,6 +67,8 @@ type meta struct {
 	Next       int64     `json:"next"`       // number of the next segment
 	Segments   int64     `json:"segments"`   // manifest rows
 	Facts      int64     `json:"facts"`      // fact rows
+	Tables     int64     `json:"tables,omitempty"`
+	Recorded   time.Time `json:"recorded,omitzero"` // of the last commit; the next is later
 }
 
 // InitOptions say how a store is made.

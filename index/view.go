@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"custody/index/segment"
+	"custody/index/table"
 	"custody/provenance"
 )
 
@@ -23,6 +24,8 @@ type View struct {
 	Background []*segment.Segment
 
 	sealed    []segment.Sealed // as Segments, then Background
+	dir       string
+	tables    []table.Sealed
 	facts     []provenance.Fact
 	fetches   map[provenance.FetchID]provenance.Fetch
 	bloomOnce sync.Once
@@ -50,7 +53,7 @@ func openView(dir string, s *snapshot) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &View{Keys: keys, Private: s.Private, Generation: s.Generation, facts: s.facts}
+	v := &View{Keys: keys, Private: s.Private, Generation: s.Generation, dir: dir, tables: s.Tables, facts: s.facts}
 	var background []segment.Sealed
 	for _, sealed := range s.Segments {
 		seg, err := segment.Open(filepath.Join(dir, "seg", sealed.Name))
@@ -108,6 +111,17 @@ func (v *View) Close() error {
 // Facts are all facts, in the order of kind, key and recorded time. The caller
 // must not change them.
 func (v *View) Facts() []provenance.Fact { return v.facts }
+
+// Table opens the table with that name. The caller closes it; it may outlive the
+// view.
+func (v *View) Table(name string) (*table.Reader, error) {
+	for _, t := range v.tables {
+		if t.Name == name {
+			return table.Open(filepath.Join(v.dir, "seg", name))
+		}
+	}
+	return nil, &segment.DamageError{File: name, Reason: "a fact names this table, and the manifest does not know it"}
+}
 
 // Fetch is the fetch with that id.
 func (v *View) Fetch(id provenance.FetchID) (provenance.Fetch, bool) {

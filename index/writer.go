@@ -8,12 +8,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
 
 	"custody/index/segment"
+	"custody/index/table"
 	"custody/provenance"
 )
 
@@ -146,13 +148,23 @@ func (w *Writer) Close() error {
 
 // repair completes or undoes what an interrupted writer left.
 func (w *Writer) repair() error {
+	if err := w.db.dropPending(); err != nil {
+		return err
+	}
 	sealed, err := w.db.segments()
+	if err != nil {
+		return err
+	}
+	tables, err := w.db.tables()
 	if err != nil {
 		return err
 	}
 	live := map[string]bool{}
 	for _, s := range sealed {
 		live[s.Name] = true
+	}
+	for _, t := range tables {
+		live[t.Name] = true
 	}
 	entries, err := os.ReadDir(filepath.Join(w.dir, "seg"))
 	if err != nil {
@@ -253,7 +265,15 @@ func (k *Work) Close() error {
 type Commit struct {
 	Add     []Built  // finished segment files, in a working folder
 	Replace []string // names of segments that Add replaces, all live
+	Tables  []BuiltTable
 	Facts   []provenance.Fact
+}
+
+// BuiltTable is a finished table file that is not yet part of the store. Facts
+// refer to it by its name.
+type BuiltTable struct {
+	table.Sealed
+	Path string
 }
 
 // Built is a finished segment file that is not yet part of the store.
@@ -294,18 +314,36 @@ func (w *Writer) Commit(c Commit) error {
 		}
 		ch.add = append(ch.add, s)
 	}
-	if len(c.Add) > 0 {
+	tables, err := w.db.tables()
+	if err != nil {
+		return err
+	}
+	for _, t := range c.Tables {
+		if slices.ContainsFunc(tables, func(have table.Sealed) bool { return have.Name == t.Name }) {
+			continue // the same bytes are there
+		}
+		if err := w.fs.Rename(t.Path, filepath.Join(w.dir, "seg", t.Name)); err != nil {
+			return err
+		}
+		ch.tables, tables = append(ch.tables, t.Sealed), append(tables, t.Sealed)
+	}
+	if len(c.Add)+len(ch.tables) > 0 {
 		if err := w.fs.SyncDir(filepath.Join(w.dir, "seg")); err != nil {
 			return err
 		}
 	}
-	now := w.now().UTC()
+	now := w.now().UTC().Truncate(time.Microsecond)
+	if !now.After(w.meta.Recorded) { // the clock was set back, or is coarse
+		now = w.meta.Recorded.Add(time.Microsecond)
+	}
+	next.Recorded = now
 	for _, f := range c.Facts {
 		f.Recorded = now
 		ch.facts = append(ch.facts, f)
 	}
 	next.Segments += int64(len(c.Add) - len(c.Replace))
 	next.Facts += int64(len(c.Facts))
+	next.Tables += int64(len(ch.tables))
 	ch.meta = next
 	if err := w.db.apply(ch); err != nil {
 		return err
@@ -339,6 +377,9 @@ func (w *Writer) writeSnapshot() error {
 	s := &snapshot{header: header{Version: w.meta.Version, Norm: w.meta.Norm, Private: w.meta.Private, Generation: w.meta.Generation}}
 	var err error
 	if s.Segments, err = w.db.segments(); err != nil {
+		return err
+	}
+	if s.Tables, err = w.db.tables(); err != nil {
 		return err
 	}
 	if s.facts, err = w.db.facts(); err != nil {

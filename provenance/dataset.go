@@ -8,7 +8,9 @@ type Dataset struct {
 	Version string        `json:"version,omitempty"`
 	Parents []DatasetID   `json:"parents,omitempty"`
 	Made    time.Time     `json:"made,omitzero"`
-	Files   []DatasetFile `json:"files,omitempty"`
+	Files   []DatasetFile `json:"files,omitempty"` // empty where they are in Table
+	Count   int64         `json:"count,omitempty"` // of the files in Table
+	Table   string        `json:"table,omitempty"` // a table of the store with more files than a fact takes
 	Scan    *StoredScan   `json:"scan,omitempty"` // where custody has read it
 }
 

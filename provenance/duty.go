@@ -69,7 +69,9 @@ func (s Selector) Holds(f Fetch) bool {
 type Notice struct {
 	ID       string    `json:"id"`
 	Source   SourceID  `json:"source"`
-	Records  []string  `json:"records,omitempty"` // native ids, sorted; empty: not about single records
+	Records  []string  `json:"records,omitempty"` // native ids, sorted; empty: not about single records, or in Table
+	Count    int64     `json:"count,omitempty"`   // of the native ids in Table
+	Table    string    `json:"table,omitempty"`   // a table of the store with more ids than a fact takes
 	Kind     string    `json:"kind,omitempty"`    // delete, protect, withhold, terms
 	Received time.Time `json:"received,omitzero"`
 	Due      time.Time `json:"due,omitzero"`
