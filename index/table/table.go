@@ -342,7 +342,6 @@ type Reader struct {
 	buf     *bufio.Reader
 	dec     *zstd.Decoder
 	cols    []values
-	rows    int
 	seen    uint64
 	raw     []byte
 }
