@@ -6,6 +6,7 @@ require (
 	github.com/FastFilter/xorfilter v0.4.2-0.20260120015552-4e5a4d9df65a // binary fuse filters, by their authors
 	github.com/cespare/xxhash/v2 v2.3.0 // XXH64, which the fingerprints are
 	github.com/dgraph-io/badger/v4 v4.9.6 // facts and manifest; index only
+	github.com/github/go-spdx/v2 v2.8.0 // SPDX licence expressions and the list of licences
 	github.com/gofrs/flock v0.13.2 // advisory locks on all systems
 	github.com/klauspost/compress v1.20.3 // gzip and zstd, the fastest in pure Go
 	github.com/parquet-go/parquet-go v0.32.0 // formats only
@@ -14,6 +15,7 @@ require (
 	github.com/spf13/pflag v1.0.9 // cobra's flags
 	github.com/ulikunitz/xz v0.5.17 // xz; the only maintained one in pure Go
 	github.com/valyala/fastjson v1.6.10 // JSON of rows at 1 GB/s, digits kept
+	go.yaml.in/yaml/v3 v3.0.6 // declare files, with the line of every value; the YAML organisation's own
 	golang.org/x/sys v0.49.0 // mmap, free space
 	golang.org/x/term v0.47.0 // is it a terminal
 	golang.org/x/text v0.43.0 // Unicode data, in tests and the generator of frozen tables
@@ -38,6 +40,5 @@ require (
 	go.opentelemetry.io/otel v1.41.0 // indirect
 	go.opentelemetry.io/otel/metric v1.41.0 // indirect
 	go.opentelemetry.io/otel/trace v1.41.0 // indirect
-	go.yaml.in/yaml/v3 v3.0.6 // indirect
 	google.golang.org/protobuf v1.36.7 // indirect
 )

@@ -155,6 +155,14 @@ func (k *Keys) derive(label string) []byte {
 	return mac.Sum(nil)
 }
 
+// Token is the keyed hash by which a credential's token is known: HMAC-SHA-256
+// under a key derived from the store's, hex.
+func (k *Keys) Token(token string) string {
+	mac := hmac.New(sha256.New, k.derive("token key"))
+	mac.Write([]byte(token))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
 // Author is the keyed hash by which a source's author is known: the first 64
 // bits of HMAC-SHA-256 under a key derived from the store's. An empty name is 0.
 func (k *Keys) Author(source, author string) uint64 {

@@ -1,7 +1,6 @@
 package index
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,7 +26,7 @@ type View struct {
 	dir       string
 	tables    []table.Sealed
 	facts     []provenance.Fact
-	fetches   map[provenance.FetchID]provenance.Fetch
+	book      *provenance.Book
 	bloomOnce sync.Once
 	bloom     *Bloom
 	short     *Bloom
@@ -72,22 +71,10 @@ func openView(dir string, s *snapshot) (*View, error) {
 		}
 	}
 	v.sealed = append(v.sealed, background...)
-	return v, v.readFetches()
-}
-
-func (v *View) readFetches() error {
-	v.fetches = map[provenance.FetchID]provenance.Fetch{}
-	for _, f := range v.facts {
-		if f.Kind != provenance.KindFetch {
-			continue
-		}
-		var fetch provenance.Fetch
-		if err := json.Unmarshal(f.Body, &fetch); err != nil {
-			return errors.Join(fmt.Errorf("fact %s: malformed fetch", f.ID), v.Close())
-		}
-		v.fetches[fetch.ID] = fetch
+	if v.book, err = provenance.Read(s.facts); err != nil {
+		return nil, errors.Join(err, v.Close())
 	}
-	return nil
+	return v, nil
 }
 
 // Close closes all segments.
@@ -123,10 +110,13 @@ func (v *View) Table(name string) (*table.Reader, error) {
 	return nil, &segment.DamageError{File: name, Reason: "a fact names this table, and the manifest does not know it"}
 }
 
+// Book is the facts that stand.
+func (v *View) Book() *provenance.Book { return v.book }
+
 // Fetch is the fetch with that id.
 func (v *View) Fetch(id provenance.FetchID) (provenance.Fetch, bool) {
-	f, ok := v.fetches[id]
-	return f, ok
+	f, ok := v.book.Fetches.Get(string(id))
+	return f.Value, ok
 }
 
 // HasRecord reports whether the record is in the store, and whether it is

@@ -74,18 +74,39 @@ type Book struct {
 	OptOuts         Table[OptOut]
 	Coverages       Table[Coverage]
 	Retractions     Table[Retraction]
+
+	standing []Fact
+	at       map[string]int // "KIND:KEY" and fact ids -> index in standing
+}
+
+// Facts are all facts that stand, in the order of kind and key. The caller must
+// not change them.
+func (b *Book) Facts() []Fact { return b.standing }
+
+// Fact is the standing fact of that kind and key. The fact's id may take the
+// place of the key.
+func (b *Book) Fact(kind Kind, key string) (Fact, bool) {
+	i, ok := b.at[string(kind)+":"+key]
+	if !ok {
+		i, ok = b.at[key]
+	}
+	if !ok || b.standing[i].Kind != kind {
+		return Fact{}, false
+	}
+	return b.standing[i], true
 }
 
 // Read makes the book of facts, which come in the order of kind, key and
 // recorded time. A malformed fact, and one of a kind that is not known, is an
 // error: a newer program wrote it.
 func Read(facts []Fact) (*Book, error) {
-	b := &Book{}
 	standing, err := Standing(facts)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range standing {
+	b := &Book{standing: standing, at: make(map[string]int, 2*len(standing))}
+	for i, f := range standing {
+		b.at[string(f.Kind)+":"+f.Key], b.at[f.ID] = i, i
 		add := b.adder(f.Kind)
 		if add == nil {
 			return nil, fmt.Errorf("fact %s: unknown kind %q", f.ID, f.Kind)

@@ -11,7 +11,7 @@ type Dataset struct {
 	Files   []DatasetFile `json:"files,omitempty"` // empty where they are in Table
 	Count   int64         `json:"count,omitempty"` // of the files in Table
 	Table   string        `json:"table,omitempty"` // a table of the store with more files than a fact takes
-	Scan    *StoredScan   `json:"scan,omitempty"` // where custody has read it
+	Scan    *StoredScan   `json:"scan,omitempty"`  // where custody has read it
 }
 
 // ID is "name@version", or the name alone.

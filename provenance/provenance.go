@@ -149,9 +149,9 @@ var tokenForms = regexp.MustCompile(`^(?:` + strings.Join([]string{
 	`EAA[A-Za-z0-9]{20,}`, `[0-9]{5,20}\|[A-Za-z0-9_-]{16,}`, // Facebook
 	`[0-9]{5,16}:A[A-Za-z0-9_-]{30,}`,              // Telegram bot
 	`hf_[A-Za-z0-9]{20,}`, `pplx-[A-Za-z0-9]{20,}`, // Hugging Face, Perplexity
-	`ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`, // JWT
-	`xox[abprs]-[A-Za-z0-9-]{10,}`,                           // Slack
-	`(?i:bearer|basic|oauth|token)\s.+`, `[0-9a-fA-F]{32,}`,  // header values, long hex
+	`ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`,                        // JWT
+	`xox[abprs]-[A-Za-z0-9-]{10,}`,                                                  // Slack
+	`(?i:bearer|basic|oauth|token)\s+[^\s]*[0-9=_-][^\s]{7,}.*`, `[0-9a-fA-F]{32,}`, // header values, long hex
 	`[A-Za-z0-9+/_=-]{40,}`, // any long unbroken string
 }, `|`) + `)$`)
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sort"
@@ -45,11 +47,34 @@ func TestScript(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits,
-			"field": field,
-			"shape": shape,
+			"exits":   exits,
+			"field":   field,
+			"shape":   shape,
+			"nowhere": nowhere,
 		},
 	})
+}
+
+// nowhere checks that no file of a folder holds a text: nowhere DIR TEXT.
+func nowhere(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: nowhere DIR TEXT")
+	}
+	files := 0
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		files++
+		b, err := os.ReadFile(name)
+		if err == nil && bytes.Contains(b, []byte(args[1])) {
+			ts.Fatalf("%s holds it", name)
+		}
+		return err
+	}))
+	if files == 0 {
+		ts.Fatalf("%s has no file", args[0])
+	}
 }
 
 // exits runs a command and checks its exit code: exits N COMMAND...

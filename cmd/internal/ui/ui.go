@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,7 +73,9 @@ func (t *Terminal) Note(format string, args ...any) {
 func (t *Terminal) Error(err error, hint string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.line("", err.Error())
+	for s := range strings.SplitSeq(err.Error(), "\n") { // joined errors: a line each
+		t.line("", s)
+	}
 	if hint != "" {
 		t.line("hint: ", hint)
 	}
