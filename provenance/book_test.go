@@ -194,3 +194,25 @@ func naiveRoot(leaves [][]byte) [32]byte {
 		return sha256.Sum256(slices.Concat([]byte{1}, l[:], r[:]))
 	}
 }
+
+func TestDescendants(t *testing.T) {
+	facts := []Fact{
+		state(t, KindDataset, "a", at(1), Dataset{Name: "a"}),
+		state(t, KindDataset, "b@1", at(1), Dataset{Name: "b", Version: "1", Parents: []DatasetID{"a"}}),
+		state(t, KindDataset, "c", at(1), Dataset{Name: "c"}),
+		state(t, KindDataset, "d", at(1), Dataset{Name: "d"}),
+		state(t, KindTransformation, "t", at(1), Transformation{ID: "t", Inputs: []DatasetID{"b@1"}, Output: "c"}),
+		state(t, KindTransformation, "u", at(1), Transformation{ID: "u", Inputs: []DatasetID{"c"}, Output: "a"}),
+		state(t, KindUse, "run", at(1), Use{ID: "run", Dataset: "c"}),
+	}
+	b, err := Read(facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.Descendants("a"), []DatasetID{"a", "b@1", "c"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := b.UsesOf("c"); len(got) != 1 || got[0].Value.ID != "run" {
+		t.Errorf("uses of c: got %v", got)
+	}
+}

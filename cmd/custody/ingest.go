@@ -122,7 +122,11 @@ func (a *app) ingestOptions(cmd *cobra.Command, args []string, f ingestFlags) (i
 	} else if f.fetchedAt == "field:" {
 		return opt, nil, usage(cmd, errors.New("--fetched-at: which field? want field:NAME"))
 	}
-	src, err := source.Default().Lookup(provenance.SourceID(f.source))
+	known, err := a.storedCatalogue()
+	if err != nil {
+		return opt, nil, err
+	}
+	src, err := known.Lookup(provenance.SourceID(f.source))
 	if err != nil {
 		return opt, nil, hinted(fmt.Errorf("--source: %w", err), "list the sources with: custody sources; for any other text use generic:NAME")
 	}

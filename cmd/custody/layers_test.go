@@ -47,7 +47,7 @@ var layers = map[string]layer{
 	"index/segment":         {ours: []string{"index/fingerprint"}, others: []string{"github.com/cespare/xxhash/v2", "github.com/FastFilter/xorfilter", "golang.org/x/sys"}},
 	"index/ordered":         {ours: []string{"provenance/corpus"}},
 	"index/ingest":          {ours: []string{"index", "index/fingerprint", "index/ordered", "index/segment", "provenance", "provenance/corpus", "provenance/source"}},
-	"index/scan":            {ours: []string{"index", "index/fingerprint", "index/ordered", "index/segment", "provenance", "provenance/corpus", "provenance/policy", "provenance/source"}, others: []string{"github.com/cespare/xxhash/v2"}},
+	"index/scan":            {ours: []string{"index", "index/fingerprint", "index/ordered", "index/segment", "index/table", "provenance", "provenance/corpus", "provenance/policy", "provenance/source"}, others: []string{"github.com/cespare/xxhash/v2"}},
 	"index/scan/membership": {ours: []string{"formats", "index", "index/fingerprint", "index/ingest", "index/scan", "index/segment", "provenance", "provenance/corpus", "provenance/source"}, others: []string{"github.com/cespare/xxhash/v2"}, program: true},
 
 	"cmd/internal/ui": {others: []string{"golang.org/x/term"}},

@@ -43,7 +43,9 @@ func scanCmd(a *app) *cobra.Command {
 		Long: `Reads a corpus and finds the rows that are records of the store, whole, quoted, cut
 or edited, and those that are shaped like a known source; judges the terms that
 were in force when they were fetched; and answers with an exit code: 0 the gate
-passes, 3 it says no, 4 unknown. Nothing is written but the files named by flags.
+passes, 3 it says no, 4 unknown. Nothing is written but the files named by
+flags, and, with --name, the dataset and its matches in the store: traces and
+answers then know of it.
 
 ` + pathHelp + `
 
@@ -58,7 +60,7 @@ Without a store only what shows by its shape can be found.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.name, "name", "", "call the corpus `DATASET[@VERSION]` in the answer; default is the first PATH's name")
+	fs.StringVar(&f.name, "name", "", "keep the scan in the store, as of `DATASET[@VERSION]`: its files, their digests, its matches")
 	fs.StringVar(&f.text, "text", "", "the `FIELDS` to compare, with commas between; default is every known text field")
 	fs.StringVar(&f.rowID, "row-id", "", "the `FIELD` with a row's id; default is id, _id or uuid")
 	fs.StringVar(&f.matches, "matches", "", "write every match to `FILE`, .jsonl or .parquet")
@@ -144,10 +146,18 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command st
 		return none, nil, err
 	}
 	defer out.abort()
+	var stored *storedScan
+	if f.name != "" && view != nil {
+		if stored, err = a.newStoredScan(view, name, version); err != nil {
+			return none, nil, err
+		}
+		defer stored.close()
+		out.stored = stored.table
+	}
 	p := a.ui.Progress("scan")
 	start := a.now()
 	sum, _, err := scan.Run(cmd.Context(), scan.Options{
-		View: view, Catalogue: source.Default(), Parts: c.Parts(cmd.Context()), Text: fieldList(f.text), RowID: f.rowID, MinShare: f.minShare,
+		View: view, Catalogue: catalogue(view), Parts: c.Parts(cmd.Context()), Text: fieldList(f.text), RowID: f.rowID, MinShare: f.minShare,
 		Fast: f.fast, Workers: f.workers, AsOf: a.judged, Dataset: name, Match: out.match, Unread: out.unreadLine,
 		Progress: func(rows, matched int64) {
 			read, total := c.Progress()
@@ -169,6 +179,11 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command st
 	if ferr := out.finish(&sum, top, report.Options{Command: command, Version: readVersion().Version, AsOf: a.judged}); ferr != nil {
 		return none, nil, ferr
 	}
+	if stored != nil && err == nil {
+		if err := a.recordScan(cmd.Context(), stored, c, &sum); err != nil {
+			return none, nil, err
+		}
+	}
 	return sum, top, err
 }
 
@@ -184,6 +199,14 @@ func (a *app) view(cmd *cobra.Command) (*index.View, error) {
 		return nil, nil
 	}
 	return nil, err
+}
+
+// catalogue is the sources that are known, with what the store declares of them.
+func catalogue(v *index.View) *source.Catalogue {
+	if v == nil {
+		return source.Default()
+	}
+	return source.Default().With(v.Book())
 }
 
 // datasetName splits --name, or takes the name of the first path.

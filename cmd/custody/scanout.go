@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"custody/formats/export"
+	"custody/index/scan"
 	"custody/provenance/corpus"
 	"custody/provenance/report"
 )
@@ -17,6 +18,7 @@ const listed = 500
 type scanOutput struct {
 	matches *export.MatchWriter
 	unread  *wholeFile
+	stored  *scan.MatchTable // nil: the scan is not kept
 	report  string
 	top     []corpus.Match
 }
@@ -42,6 +44,11 @@ func (o *scanOutput) match(m *corpus.Match) error {
 	o.top = append(o.top, *m)
 	if len(o.top) >= 4*listed {
 		o.top = report.Strongest(o.top, listed)
+	}
+	if o.stored != nil {
+		if err := o.stored.Add(m); err != nil {
+			return err
+		}
 	}
 	if o.matches == nil {
 		return nil

@@ -90,7 +90,11 @@ examples of one that you write.`,
 
 func (a *app) listSources() error {
 	ans := sourcesAnswer{Schema: "custody.sources/1", Note: notAdvice, Sources: []sourceInfo{}}
-	for _, s := range source.Default().Sources() {
+	known, err := a.storedCatalogue()
+	if err != nil {
+		return err
+	}
+	for _, s := range known.Sources() {
 		ans.Sources = append(ans.Sources, a.describe(s))
 	}
 	return a.answer(ans, func(w io.Writer) {
@@ -111,7 +115,11 @@ func (a *app) listSources() error {
 }
 
 func (a *app) showSource(id string) error {
-	s, err := source.Default().Lookup(provenance.SourceID(id))
+	known, err := a.storedCatalogue()
+	if err != nil {
+		return err
+	}
+	s, err := known.Lookup(provenance.SourceID(id))
 	if err != nil {
 		return hinted(errors.New(redact(err.Error())), "list the sources with: custody sources")
 	}

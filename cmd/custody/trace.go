@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,11 +16,14 @@ import (
 	"custody/cmd/internal/ui"
 	"custody/index"
 	"custody/index/scan"
-	"custody/provenance/source"
+	"custody/provenance"
 )
 
 // traceFlags say what to trace: one of them is given.
-type traceFlags struct{ text, file, id, ids string }
+type traceFlags struct{ text, file, id, ids, url, author string }
+
+// authorRecords is how many records of an author are listed.
+const authorRecords = 1000
 
 // traceLimit is how much text a trace reads.
 const traceLimit = 64 << 20
@@ -30,15 +34,22 @@ func traceCmd(a *app) *cobra.Command {
 		Use:     "trace",
 		GroupID: "find",
 		Short:   "What the store knows of one text or record",
-		Long: `Finds the records that a text is or holds, or a record by its id, and shows every
-fetch that brought it: when, by which app with which credential, under which terms.
+		Long: `Finds the records that a text is or holds, or records by id, address or author, and
+tells their whole life: every fetch that brought them (when, by which app with which
+credential, under which terms), what those terms said then and what they say now,
+the datasets and rows where scans that were kept found them, what used those, where
+they are held, which notices asked for them, and what was destroyed. An author is
+looked up by a keyed hash; no name is stored.
+
 Exits with 0 whether anything is found or not, and with 4 where the text is too
 short to be told from chance.`,
 		Example: examples(
 			"custody trace --text 'the text of a post'",
 			"custody trace --file article.txt --json",
 			"custody trace --id x-api:1234567890123456789",
-			"custody trace --ids wanted.txt"),
+			"custody trace --ids wanted.txt",
+			"custody trace --url https://x.com/i/web/status/1234567890123456789",
+			"custody trace --author somebody --json"),
 		Args: exactly(0, "no arguments; say what to trace with a flag"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.trace(cmd, f) },
 	}
@@ -48,18 +59,20 @@ short to be told from chance.`,
 	fs.StringVar(&f.file, "file", "", "the text in `FILE`, or - for standard input")
 	fs.StringVar(&f.id, "id", "", "a record, as `SOURCE:NATIVE-ID`")
 	fs.StringVar(&f.ids, "ids", "", "the records that `FILE` lists, one SOURCE:NATIVE-ID a line")
+	fs.StringVar(&f.url, "url", "", "the record at an address, `URL`; nothing is fetched")
+	fs.StringVar(&f.author, "author", "", "the records of an author: `NAME` as the source gives it, name or id")
 	return cmd
 }
 
 func (a *app) trace(cmd *cobra.Command, f traceFlags) error {
 	given := 0
-	for _, name := range []string{"text", "file", "id", "ids"} {
+	for _, name := range []string{"text", "file", "id", "ids", "url", "author"} {
 		if cmd.Flags().Changed(name) {
 			given++
 		}
 	}
 	if given != 1 {
-		return usage(cmd, fmt.Errorf("trace: want one of --text, --file, --id, --ids, got %d", given))
+		return usage(cmd, fmt.Errorf("trace: want one of --text, --file, --id, --ids, --url, --author, got %d", given))
 	}
 	text, ids, err := a.traceInput(cmd, f)
 	if err != nil {
@@ -72,10 +85,24 @@ func (a *app) trace(cmd *cobra.Command, f traceFlags) error {
 	defer v.Close()
 	var t scan.Trace
 	var missing []string
-	if ids == nil {
-		t = scan.TraceText(v, source.Default(), text, 0, a.judged)
-	} else {
+	switch {
+	case f.author != "":
+		t = scan.TraceAuthor(v, catalogue(v), f.author, authorRecords, a.judged)
+	case f.url != "":
+		for _, s := range catalogue(v).Sources() {
+			for _, native := range s.NativeIDs(f.url) {
+				ids = append(ids, recordID{string(s.ID), native})
+			}
+		}
+		t, _ = a.traceIDs(v, ids)
+		missing = []string{}
+	case ids == nil:
+		t = scan.TraceText(v, catalogue(v), text, 0, a.judged)
+	default:
 		t, missing = a.traceIDs(v, ids)
+	}
+	if err := t.Lives(v, a.judged); err != nil {
+		return err
 	}
 	answer := struct {
 		scan.Trace
@@ -167,7 +194,7 @@ func (a *app) traceIDs(v *index.View, ids []recordID) (scan.Trace, []string) {
 	out := scan.Trace{Schema: "custody.trace/1", Testable: true, Records: []scan.TracedRecord{}}
 	missing := []string{}
 	for _, id := range ids {
-		t := scan.TraceID(v, source.Default(), id.source, id.native, a.judged)
+		t := scan.TraceID(v, catalogue(v), id.source, id.native, a.judged)
 		if !t.Found {
 			missing = append(missing, id.String())
 			continue
@@ -203,6 +230,7 @@ func printTrace(w io.Writer, t scan.Trace, missing []string) {
 			}
 			fmt.Fprintln(w)
 		}
+		printLife(w, r.Life)
 	}
 	if t.More > 0 {
 		fmt.Fprintf(w, "and %s\n", ui.Count(t.More, "more record"))
@@ -210,6 +238,73 @@ func printTrace(w io.Writer, t scan.Trace, missing []string) {
 	for _, id := range missing {
 		fmt.Fprintf(w, "not found: %s\n", ui.Clean(id))
 	}
+}
+
+// printLife prints what became of a record.
+func printLife(w io.Writer, l *scan.Life) {
+	for _, p := range l.Found {
+		field := ""
+		if p.Field != nil {
+			field = " " + *p.Field
+		}
+		fmt.Fprintf(w, "  found in %s: %s:%d%s, %s, score %.2f\n", ui.Clean(p.Dataset), ui.Clean(p.File), p.Row, ui.Clean(field), p.Verdict, p.Score)
+	}
+	if l.MoreFound > 0 {
+		fmt.Fprintf(w, "  and in %s\n", ui.Count(l.MoreFound, "more row"))
+	}
+	if len(l.Datasets) > 0 {
+		fmt.Fprintf(w, "  datasets with it, or made of those: %s\n", ui.Clean(strings.Join(l.Datasets, ", ")))
+	}
+	for _, u := range l.Uses {
+		fmt.Fprintf(w, "  used by %s (%s): %s", ui.Clean(cmp.Or(u.Run, u.Product, u.ID)), orUnknown(u.Kind), ui.Clean(cmp.Or(u.Purpose, "purpose unknown")))
+		if u.Recipient != "" {
+			fmt.Fprintf(w, ", for %s", ui.Clean(u.Recipient))
+		}
+		fmt.Fprintf(w, ", %s\n", periodWords(u.Period))
+	}
+	for _, h := range l.Holdings {
+		fmt.Fprintf(w, "  held in %s, %s\n", ui.Clean(orUnknown(h.Location)), periodWords(h.Period))
+	}
+	for _, n := range l.Notices {
+		fmt.Fprintf(w, "  notice %s (%s)", ui.Clean(n.ID), orUnknown(n.Kind))
+		if n.Received != nil {
+			fmt.Fprintf(w, ", received %s", n.Received.UTC().Format(time.RFC3339))
+		}
+		if n.Due != nil {
+			fmt.Fprintf(w, ", due %s", n.Due.UTC().Format(time.RFC3339))
+		}
+		fmt.Fprintln(w)
+	}
+	for _, d := range l.Destructions {
+		fmt.Fprintf(w, "  destroyed with %s (%s)", ui.Clean(d.ID), ui.Clean(d.What.String()))
+		if !d.At.IsZero() {
+			fmt.Fprintf(w, " on %s", day(d.At))
+		}
+		if d.Verified == nil {
+			fmt.Fprint(w, ", not verified")
+		}
+		fmt.Fprintln(w)
+	}
+	for _, h := range l.Holds {
+		fmt.Fprintf(w, "  under hold %s (%s), %s\n", ui.Clean(h.ID), ui.Clean(h.Matter), periodWords(h.Period))
+	}
+	for _, s := range l.Story {
+		fmt.Fprintf(w, "  in short: %s\n", ui.Clean(s))
+	}
+}
+
+func orUnknown(s string) string { return cmp.Or(s, "unknown") }
+
+func periodWords(p provenance.Period) string {
+	switch {
+	case !p.Known():
+		return "time unknown"
+	case p.Until.IsZero():
+		return "since " + day(p.From)
+	case p.From.IsZero():
+		return "until " + day(p.Until)
+	}
+	return day(p.From) + " to " + day(p.Until)
 }
 
 func fetchTime(f scan.TracedFetch) string {

@@ -24,6 +24,7 @@ type TracedRecord struct {
 	Match   corpus.Match  `json:"match"`
 	Fetches []TracedFetch `json:"fetches"`
 	Parts   []string      `json:"parts"`
+	Life    *Life         `json:"life"` // nil until Lives is called
 }
 
 // TracedFetch is a fetch as a trace shows it.
@@ -51,6 +52,33 @@ func TraceText(v *index.View, c *source.Catalogue, text string, minShare float64
 	for i := range f.matches {
 		out.More += f.matches[i].Evidence.More
 		out.Records = append(out.Records, traced(v, f.matches[i]))
+	}
+	out.Found = len(out.Records) > 0
+	return out
+}
+
+// TraceAuthor finds the records of an author, whose name or id is looked up by
+// its keyed hash. At most limit are listed; the rest is counted.
+func TraceAuthor(v *index.View, c *source.Catalogue, author string, limit int, asOf time.Time) Trace {
+	out := Trace{Schema: "custody.trace/1", Testable: true, Records: []TracedRecord{}}
+	seen := map[recordKey]bool{}
+	for _, s := range v.Segments {
+		for _, src := range s.Dict.Sources {
+			s.FindAuthor(v.Keys.Author(src.ID, author), func(row int) bool {
+				r := s.Row(row)
+				k := recordKey{r.Source, string(r.Native)}
+				if r.Source != src.ID || seen[k] {
+					return true
+				}
+				seen[k] = true
+				if len(out.Records) >= limit {
+					out.More++
+					return true
+				}
+				out.Records = append(out.Records, TraceID(v, c, k.source, k.native, asOf).Records...)
+				return true
+			})
+		}
 	}
 	out.Found = len(out.Records) > 0
 	return out

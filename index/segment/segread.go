@@ -351,6 +351,16 @@ func (s *Segment) FindID(source, native string, yield func(row int) bool) {
 	}
 }
 
+// FindAuthor calls yield with every row of the author, whose keyed hash is not
+// 0, in the order of rows, until it returns false. It reads 8 bytes a row.
+func (s *Segment) FindAuthor(author uint64, yield func(row int) bool) {
+	for row := range s.rows {
+		if binary.LittleEndian.Uint64(s.author[8*row:]) == author && !yield(row) {
+			return
+		}
+	}
+}
+
 // idHash is the hash of the i-th row in the order of hashes.
 func (s *Segment) idHash(i int) uint64 {
 	row := int(u32at(s.perm, i))
