@@ -17,6 +17,8 @@ import (
 	"custody/index"
 	"custody/index/scan"
 	"custody/provenance/corpus"
+	"custody/provenance/declare"
+	"custody/provenance/policy"
 	"custody/provenance/report"
 	"custody/provenance/source"
 )
@@ -29,6 +31,7 @@ type scanFlags struct {
 	matches  string
 	report   string
 	unread   string
+	policy   string
 	minShare float64
 	fast     bool
 	workers  int
@@ -65,6 +68,7 @@ Without a store only what shows by its shape can be found.`,
 	fs.StringVar(&f.rowID, "row-id", "", "the `FIELD` with a row's id; default is id, _id or uuid")
 	fs.StringVar(&f.matches, "matches", "", "write every match to `FILE`, .jsonl or .parquet")
 	fs.StringVar(&f.report, "report", "", "write a page for people to `FILE`, .html")
+	fs.StringVar(&f.policy, "policy", "", "judge by the rules of `FILE`, .yaml, before the default gate")
 	fs.StringVar(&f.unread, "unread", "", "write everything that could not be read to `FILE`, .jsonl")
 	fs.Float64Var(&f.minShare, "min-share", 0.3, "the least `SHARE` of a record that counts as a part of it")
 	fs.BoolVar(&f.fast, "fast", false, "look at fewer places: runs of 31 symbols are found, not of 24")
@@ -128,6 +132,10 @@ func hasSuffix(s string, ends []string) bool {
 // again, for the report.
 func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command string) (corpus.Summary, []corpus.Match, error) {
 	var none corpus.Summary
+	rules, err := readPolicy(f.policy)
+	if err != nil {
+		return none, nil, err
+	}
 	c, err := a.walk(args)
 	if err != nil {
 		return none, nil, err
@@ -158,7 +166,7 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command st
 	start := a.now()
 	sum, _, err := scan.Run(cmd.Context(), scan.Options{
 		View: view, Catalogue: catalogue(view), Parts: c.Parts(cmd.Context()), Text: fieldList(f.text), RowID: f.rowID, MinShare: f.minShare,
-		Fast: f.fast, Workers: f.workers, AsOf: a.judged, Dataset: name, Match: out.match, Unread: out.unreadLine,
+		Fast: f.fast, Workers: f.workers, AsOf: a.judged, Dataset: name, Policy: rules, Match: out.match, Unread: out.unreadLine,
 		Progress: func(rows, matched int64) {
 			read, total := c.Progress()
 			p.Update(read, total, func() string { return ui.Count(rows, "row") + ", " + ui.Number(matched) + " matched" })
@@ -199,6 +207,22 @@ func (a *app) view(cmd *cobra.Command) (*index.View, error) {
 		return nil, nil
 	}
 	return nil, err
+}
+
+// readPolicy reads a policy file; without a name there is none.
+func readPolicy(name string) (*policy.Policy, error) {
+	if name == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, hinted(err, "nothing was read")
+	}
+	p, err := declare.ParsePolicy(filepath.ToSlash(name), data)
+	if err != nil {
+		return nil, hinted(errors.New(redactLines(err.Error())), "nothing was read")
+	}
+	return p, nil
 }
 
 // catalogue is the sources that are known, with what the store declares of them.

@@ -168,6 +168,7 @@ func (m *matcher) use(p *corpus.Path) pathUse {
 
 func (m *matcher) scanRow(row *corpus.Row, f *found) {
 	f.rows++
+	f.bytes += row.Bytes
 	m.resetRow()
 	text := false
 	for i := range row.Leaves {

@@ -13,6 +13,7 @@ import (
 	"custody/index/segment"
 	"custody/provenance"
 	"custody/provenance/corpus"
+	"custody/provenance/policy"
 	"custody/provenance/source"
 )
 
@@ -170,7 +171,7 @@ func (m *matcher) emit(row *corpus.Row, f *found) {
 	slices.SortFunc(cands, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.from, b.from), strings.Compare(a.key.source, b.key.source), strings.Compare(a.key.native, b.key.native))
 	})
-	rv := rowVerdict{verdict: corpus.Common}
+	rv := rowVerdict{verdict: corpus.Common, bytes: row.Bytes}
 	var id *string
 	for _, want := range m.rowID {
 		for i := range row.Leaves {
@@ -188,7 +189,8 @@ func (m *matcher) emit(row *corpus.Row, f *found) {
 		if c.rec != nil {
 			training = c.rec.rights
 		}
-		rv.tally.Add(c.verdict, c.score, training.now.Training, c.strong, provenance.SourceID(c.key.source))
+		rv.tally.Add(m.opt.Policy, policy.Finding{Verdict: c.verdict, Score: c.score, Strong: c.strong, Source: provenance.SourceID(c.key.source),
+			Training: training.now.Training, TrainingNow: training.now.TrainingNow, Licence: deref(training.licence), Terms: training.now.Terms})
 		if c.verdict != corpus.Common && !slices.Contains(rv.sources, c.key.source) {
 			rv.sources = append(rv.sources, c.key.source)
 		}
@@ -237,6 +239,13 @@ func (m *matcher) match(row *corpus.Row, id *string, c *candidate, r *rights) co
 	}
 	out.FetchedAt, out.WindowFrom, out.WindowTo, out.Licence = r.fetchedAt, r.from, r.until, r.licence
 	return out
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 func timeOrNil(unix int64) *time.Time {

@@ -31,6 +31,7 @@ type Options struct {
 	Workers   int      // at least 1
 	AsOf      time.Time
 	Dataset   string
+	Policy    *policy.Policy // nil: the default gate
 
 	small bool // probe the segments directly, without the store-wide filter
 
@@ -58,7 +59,7 @@ func Run(ctx context.Context, opt Options) (corpus.Summary, policy.Tally, error)
 // found is what was found in one part.
 type found struct {
 	file           string
-	rows           int64
+	rows, bytes    int64
 	matches        []corpus.Match
 	verdicts       []rowVerdict
 	unread         []error
@@ -74,6 +75,7 @@ type found struct {
 type rowVerdict struct {
 	verdict corpus.Verdict
 	sources []string // distinct, of its matches
+	bytes   int64    // decoded
 	tally   policy.Tally
 }
 
@@ -84,6 +86,7 @@ type totals struct {
 	sum            corpus.Summary
 	bySource       map[string]*sourceTotal
 	scanned, other map[string]bool
+	bytes          int64 // decoded, of all rows
 	file           string
 	fileRows       int64
 	fileFields     bool
@@ -115,6 +118,7 @@ func (t *totals) add(f *found) error {
 	t.fileRows += f.rows
 	t.fileFields = t.fileFields || len(f.scanned) > 0
 	t.sum.Rows += f.rows
+	t.bytes += f.bytes
 	c := &t.sum.Coverage
 	c.RowsEmpty += f.empty
 	c.RowsTestable += f.testable
@@ -155,7 +159,7 @@ func (t *totals) row(v *rowVerdict) {
 	if v.verdict != corpus.Common {
 		t.sum.MatchedRows++
 	}
-	t.tally.Merge(v.tally.Row())
+	t.tally.Merge(v.tally.Row(v.bytes))
 	for _, s := range v.sources {
 		t.source(s).rows++
 	}
@@ -260,7 +264,9 @@ func (t *totals) summary(sh *shared, complete bool) corpus.Summary {
 	})
 	s.Fields.Scanned, s.Fields.NotScanned = sortedKeys(t.scanned), sortedKeys(t.other)
 	var gate corpus.Gate
-	gate, s.Reasons = policy.Gate(t.tally, s.Rows, s.UnreadTotal.Files+s.UnreadTotal.Rows, s.Coverage.Records, complete)
+	gate, s.Reasons = policy.Gate(t.opt.Policy, t.tally, policy.Corpus{Rows: s.Rows, Bytes: t.bytes, Unread: s.UnreadTotal.Files + s.UnreadTotal.Rows,
+		Records: s.Coverage.Records, Complete: complete})
+	s.Policy = t.opt.Policy.Result(t.tally)
 	s.Gate, s.Exit = gate, gate.Exit()
 	return *s
 }

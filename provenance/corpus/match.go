@@ -128,6 +128,21 @@ type Coverage struct {
 	Guarantee      *int  `json:"guarantee_symbols"`
 }
 
+// PolicyResult is what the rules of a policy decided.
+type PolicyResult struct {
+	File   string       `json:"file"`
+	Digest string       `json:"digest"` // SHA-256 of the policy file, hex
+	Rules  []RuleResult `json:"rules"`
+}
+
+// RuleResult is what one rule decided: the rows that it was the first to mean.
+type RuleResult struct {
+	ID     string `json:"id"`
+	Effect string `json:"effect"` // allow, refuse
+	Rows   int64  `json:"rows"`
+	Bytes  int64  `json:"bytes"`
+}
+
 // Gate is a gate's answer. The zero value is GateUnknown.
 type Gate uint8
 
@@ -174,6 +189,7 @@ type Summary struct {
 	Unread       []Unread         `json:"unread"` // the first 100
 	UnreadTotal  UnreadTotal      `json:"unread_total"`
 	Coverage     Coverage         `json:"coverage"`
+	Policy       *PolicyResult    `json:"policy"` // nil: the default gate
 	Gate         Gate             `json:"gate"`
 	Reasons      []string         `json:"reasons"`
 	Complete     bool             `json:"complete"`

@@ -143,14 +143,10 @@ func Parse(files []Source) (*Declaration, error) {
 	var errs []error
 	for _, r := range readers {
 		r.resolve()
-		slices.SortStableFunc(r.errs, func(a, b error) int { return lineOf(a) - lineOf(b) })
-		errs = append(errs, r.errs...)
-		if r.more > 0 {
-			errs = append(errs, &Error{File: r.file, Reason: fmt.Sprintf("and %d more errors", r.more)})
-		}
+		errs = append(errs, r.err())
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return out, nil
 }
@@ -182,6 +178,28 @@ func (r *reader) fail(n *yaml.Node, key, format string, args ...any) {
 }
 
 func (r *reader) read(data []byte) {
+	r.readTop(data, func(top *object) {
+		if top.has("declared_by") {
+			r.by = top.text("declared_by")
+		}
+		for _, l := range lists {
+			top.each(l.name, func(o *object) { l.read(r, o) })
+		}
+		r.calls(top)
+	})
+}
+
+// err is all that is wrong, in the order of lines.
+func (r *reader) err() error {
+	slices.SortStableFunc(r.errs, func(a, b error) int { return lineOf(a) - lineOf(b) })
+	if r.more > 0 {
+		r.errs = append(r.errs, &Error{File: r.file, Reason: fmt.Sprintf("and %d more errors", r.more)})
+	}
+	return errors.Join(r.errs...)
+}
+
+// readTop reads the mapping that a file is.
+func (r *reader) readTop(data []byte, read func(top *object)) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
 		r.fail(nil, "", "%s", yamlReason(err))
@@ -202,13 +220,7 @@ func (r *reader) read(data []byte) {
 	if v := top.value("custody"); v == nil || v.Value != "1" {
 		r.fail(doc.Content[0], "custody", "want 1, the version of this form")
 	}
-	if top.has("declared_by") {
-		r.by = top.text("declared_by")
-	}
-	for _, l := range lists {
-		top.each(l.name, func(o *object) { l.read(r, o) })
-	}
-	r.calls(top)
+	read(top)
 	top.done()
 }
 

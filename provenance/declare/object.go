@@ -47,6 +47,9 @@ func keyName(where, key string) string {
 	if where == "" {
 		return key
 	}
+	if key == "" {
+		return where
+	}
 	return where + "." + key
 }
 

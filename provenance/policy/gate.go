@@ -12,9 +12,38 @@ import (
 // nearScore is the least score at which partial and near fail the gate.
 const nearScore = 0.5
 
-// Tally counts matched rows as the default gate sees them. The zero value is
-// empty. Tallies of parts of a corpus are joined with Merge, in any order.
+// Finding is one match of a row, as a gate sees it.
+type Finding struct {
+	Verdict     corpus.Verdict
+	Score       float64
+	Strong      bool // of a signature: its grade
+	Source      provenance.SourceID
+	Training    provenance.Right
+	TrainingNow provenance.Right
+	Licence     string // SPDX expression; empty: unknown
+	Terms       []provenance.TermsID
+}
+
+// Fails reports whether the default gate fails on the finding.
+func (f *Finding) Fails() bool {
+	if f.Training == provenance.RightAllowed {
+		return false
+	}
+	switch f.Verdict {
+	case corpus.Exact, corpus.Normalised, corpus.Quoted:
+		return true
+	case corpus.Partial, corpus.Near:
+		return f.Score >= nearScore
+	case corpus.Signature:
+		return f.Strong
+	}
+	return false
+}
+
+// Tally counts matched rows as a gate sees them. The zero value is empty.
+// Tallies of parts of a corpus are joined with Merge, in any order.
 type Tally struct {
+	ruled    map[int]ruled     // by the policy's rule
 	failing  map[failure]int64 // rows that fail
 	weak     int64             // rows with no more than a weak signature
 	lesser   int64             // rows with a partial or near match below the gate's score
@@ -29,24 +58,33 @@ type failure struct {
 	verdict corpus.Verdict
 }
 
-// Add counts one match of a row. A row with several matches counts once: join
-// them in a Tally of the row's own and Merge that.
-func (t *Tally) Add(v corpus.Verdict, score float64, training provenance.Right, strong bool, source provenance.SourceID) {
-	if v == corpus.None || v == corpus.Common {
+// ruled is what one rule of a policy decides.
+type ruled struct{ rows, bytes int64 }
+
+// Add counts one match of a row: the first rule of the policy that means it
+// decides, and where none does, or p is nil, the default gate. A row with several
+// matches counts once: join them in a Tally of the row's own and Merge its Row.
+func (t *Tally) Add(p *Policy, f Finding) {
+	if f.Verdict == corpus.None || f.Verdict == corpus.Common {
 		return
 	}
 	t.anything++
+	if i := p.decide(&f); i >= 0 {
+		if t.ruled == nil {
+			t.ruled = map[int]ruled{}
+		}
+		t.ruled[i] = ruled{rows: 1}
+		return
+	}
 	switch {
-	case training == provenance.RightAllowed:
+	case f.Training == provenance.RightAllowed:
 		t.allowed++
-	case v == corpus.Exact || v == corpus.Normalised || v == corpus.Quoted,
-		(v == corpus.Partial || v == corpus.Near) && score >= nearScore,
-		v == corpus.Signature && strong:
+	case f.Fails():
 		if t.failing == nil {
 			t.failing = map[failure]int64{}
 		}
-		t.failing[failure{source, training, v}] = 1
-	case v == corpus.Signature:
+		t.failing[failure{f.Source, f.Training, f.Verdict}] = 1
+	case f.Verdict == corpus.Signature:
 		t.weak++
 	default:
 		t.lesser++
@@ -54,9 +92,16 @@ func (t *Tally) Add(v corpus.Verdict, score float64, training provenance.Right, 
 }
 
 // Row reduces the tally of one row's matches to what the row counts for: once a
-// source, by its strongest verdict there.
-func (t *Tally) Row() Tally {
+// source, by its strongest verdict there, and once a rule. bytes is the row's
+// decoded size.
+func (t *Tally) Row(bytes int64) Tally {
 	out := Tally{anything: min(t.anything, 1)}
+	for i := range t.ruled {
+		if out.ruled == nil {
+			out.ruled = map[int]ruled{}
+		}
+		out.ruled[i] = ruled{1, bytes}
+	}
 	best := map[provenance.SourceID]failure{}
 	for f := range t.failing {
 		if have, ok := best[f.source]; !ok || less(f, have) {
@@ -90,21 +135,38 @@ func (t *Tally) Merge(o Tally) {
 		}
 		t.failing[f] += n
 	}
+	for i, n := range o.ruled {
+		if t.ruled == nil {
+			t.ruled = map[int]ruled{}
+		}
+		have := t.ruled[i]
+		t.ruled[i] = ruled{have.rows + n.rows, have.bytes + n.bytes}
+	}
 	t.weak += o.weak
 	t.lesser += o.lesser
 	t.allowed += o.allowed
 	t.anything += o.anything
 }
 
-// Gate is the default gate of the contract. It fails on exact, normalised and
+// Corpus is what a gate needs to know of the corpus as a whole.
+type Corpus struct {
+	Rows, Bytes int64 // read, decoded
+	Unread      int64 // inputs
+	Records     int64 // indexed, to compare against
+	Complete    bool
+}
+
+// Gate is the gate of a policy, or, where p is nil, the default gate of the
+// contract. It fails on exact, normalised and
 // quoted, on partial and near with a score of at least 0.5, and on signatures of
 // grade strong, where training is not allowed; a proven "no" stands whatever was
 // not read. It is unknown where some input was unread or the scan incomplete,
 // where no row was read, where nothing was there to compare against, and where
 // the most there is are weak signatures. The reasons are sentences, the same for
 // the same counts.
-func Gate(t Tally, rows, unread, records int64, complete bool) (corpus.Gate, []string) {
-	reasons := t.failures()
+func Gate(p *Policy, t Tally, c Corpus) (corpus.Gate, []string) {
+	rows, unread, records, complete := c.Rows, c.Unread, c.Records, c.Complete
+	reasons := append(p.refusals(&t, c), t.failures()...)
 	gate := corpus.GatePass
 	if len(reasons) > 0 {
 		gate = corpus.GateFail
@@ -114,6 +176,10 @@ func Gate(t Tally, rows, unread, records int64, complete bool) (corpus.Gate, []s
 		if gate == corpus.GatePass {
 			gate = corpus.GateUnknown
 		}
+	}
+	reasons = append(reasons, p.remarks(&t, c)...)
+	if p != nil && len(p.Rules) == 0 {
+		unknown("the policy has no rule")
 	}
 	if !complete {
 		unknown("the scan was interrupted")

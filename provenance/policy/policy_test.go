@@ -69,8 +69,8 @@ func TestJudge(t *testing.T) {
 // one is the tally of a row with one match.
 func one(v corpus.Verdict, score float64, right provenance.Right, strong bool) Tally {
 	var t Tally
-	t.Add(v, score, right, strong, "x-api")
-	return t.Row()
+	t.Add(nil, Finding{Verdict: v, Score: score, Training: right, Strong: strong, Source: "x-api"})
+	return t.Row(100)
 }
 
 func TestGate(t *testing.T) {
@@ -98,7 +98,7 @@ func TestGate(t *testing.T) {
 		{"weak signature", one(corpus.Signature, 0, unknown, false), 10, 0, 5, true, corpus.GateUnknown},
 		{"strong signature, empty index", one(corpus.Signature, 1, unknown, true), 10, 0, 0, true, corpus.GateFail},
 	} {
-		got, reasons := Gate(c.tally, c.rows, c.unread, c.records, c.complete)
+		got, reasons := Gate(nil, c.tally, Corpus{Rows: c.rows, Unread: c.unread, Records: c.records, Complete: c.complete})
 		if got != c.want || len(reasons) == 0 {
 			t.Errorf("%s: got %s %q, want %s", c.name, got, reasons, c.want)
 		}
@@ -114,7 +114,7 @@ func TestReasonsAreSentences(t *testing.T) {
 		all.Merge(one(corpus.Quoted, 1, provenance.RightForbidden, false))
 	}
 	all.Merge(one(corpus.Near, 0.9, provenance.RightUnknown, false))
-	_, got := Gate(all, 42_200, 1, 100, true)
+	_, got := Gate(nil, all, Corpus{Rows: 42_200, Unread: 1, Records: 100, Complete: true})
 	want := []string{
 		"2,200 rows hold content of x-api, whose terms forbid training (exact 1,900, quoted 300)",
 		"1 row holds content of x-api, whose right to train is unknown (near 1)",
@@ -146,16 +146,16 @@ func TestGateIsMonotone(t *testing.T) {
 		ba = Tally{}
 		ba.Merge(b)
 		ba.Merge(a)
-		g1, r1 := Gate(ab, 10, unread, 5, complete)
-		g2, r2 := Gate(ba, 10, unread, 5, complete)
+		g1, r1 := Gate(nil, ab, Corpus{Rows: 10, Unread: unread, Records: 5, Complete: complete})
+		g2, r2 := Gate(nil, ba, Corpus{Rows: 10, Unread: unread, Records: 5, Complete: complete})
 		if g1 != g2 || !slices.Equal(r1, r2) {
 			t.Fatalf("order matters: %s %q, %s %q", g1, r1, g2, r2)
 		}
-		alone, _ := Gate(a, 10, unread, 5, complete)
+		alone, _ := Gate(nil, a, Corpus{Rows: 10, Unread: unread, Records: 5, Complete: complete})
 		if rank[g1] < rank[alone] {
 			t.Fatalf("more matches: from %s to %s", alone, g1)
 		}
-		if worse, _ := Gate(ab, 10, unread+1, 5, complete); rank[worse] < rank[g1] {
+		if worse, _ := Gate(nil, ab, Corpus{Rows: 10, Unread: unread+1, Records: 5, Complete: complete}); rank[worse] < rank[g1] {
 			t.Fatalf("more unread: from %s to %s", g1, worse)
 		}
 	})
