@@ -16,6 +16,8 @@ require (
 	github.com/ulikunitz/xz v0.5.17 // xz; the only maintained one in pure Go
 	github.com/valyala/fastjson v1.6.10 // JSON of rows at 1 GB/s, digits kept
 	go.yaml.in/yaml/v3 v3.0.6 // declare files, with the line of every value; the YAML organisation's own
+	golang.org/x/crypto v0.58.0 // scrypt and ChaCha20-Poly1305, for a key file with a passphrase
+	golang.org/x/mod v0.42.0 // tlog and note: the ledger
 	golang.org/x/sys v0.49.0 // mmap, free space
 	golang.org/x/term v0.47.0 // is it a terminal
 	golang.org/x/text v0.43.0 // Unicode data, in tests and the generator of frozen tables

@@ -30,7 +30,7 @@ var layers = map[string]layer{
 	"provenance/source":   {ours: []string{"provenance", "provenance/corpus"}, others: []string{"golang.org/x/tools", "golang.org/x/text", "github.com/valyala/fastjson"}},
 	"provenance/policy":   {ours: []string{"provenance", "provenance/corpus"}},
 	"provenance/declare":  {ours: []string{"provenance", "provenance/corpus", "provenance/policy"}, others: []string{"go.yaml.in/yaml/v3", "github.com/github/go-spdx"}},
-	"provenance/ledger":   {ours: []string{"provenance"}, others: []string{"golang.org/x/mod"}},
+	"provenance/ledger":   {ours: []string{"provenance"}, others: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
 	"provenance/inquiry":  {ours: []string{"provenance", "provenance/policy"}},
 	"provenance/evidence": {ours: []string{"provenance", "provenance/ledger"}},
 	"provenance/report":   {ours: []string{"provenance", "provenance/corpus", "provenance/inquiry"}},
