@@ -18,6 +18,7 @@ import (
 	"custody/index/segment"
 	"custody/index/table"
 	"custody/provenance"
+	"custody/provenance/ledger"
 )
 
 // db is Badger with a checksum in every value. Badger skips a table that fails
@@ -173,6 +174,18 @@ func (d *db) tables() ([]table.Sealed, error) {
 	return all, err
 }
 
+// logged reads where the facts of each commit stand in the ledger.
+func (d *db) logged() ([]logged, error) {
+	var all []logged
+	err := d.each("c/", func(_ string, v []byte) error {
+		var l logged
+		err := json.Unmarshal(v, &l)
+		all = append(all, l)
+		return err
+	})
+	return all, err
+}
+
 func (d *db) facts() ([]provenance.Fact, error) {
 	var all []provenance.Fact
 	err := d.each("f/", func(_ string, v []byte) error {
@@ -191,6 +204,8 @@ type change struct {
 	remove []string
 	tables []table.Sealed
 	facts  []provenance.Fact
+	ledger []ledger.Put // with the state, if there is any, last
+	logged []logged
 }
 
 func factKey(f provenance.Fact) []byte {
@@ -206,11 +221,18 @@ const maxBatch = 200
 // takes are written first, under a row that says so, and count from the last
 // transaction on.
 func (d *db) apply(c change) error {
-	if len(c.facts) <= maxBatch {
+	if len(c.facts) <= maxBatch && len(c.ledger) <= maxBatch {
 		return d.b.Update(func(txn *badger.Txn) error { return c.write(txn) })
 	}
 	if err := d.b.Update(func(txn *badger.Txn) error { return set(txn, []byte("p"), c.meta.Recorded) }); err != nil {
 		return err
+	}
+	// What lies beyond the ledger's size is not seen: it may be written first.
+	for len(c.ledger) > maxBatch {
+		if err := d.b.Update(func(txn *badger.Txn) error { return writePuts(txn, c.ledger[:maxBatch]) }); err != nil {
+			return err
+		}
+		c.ledger = c.ledger[maxBatch:]
 	}
 	for len(c.facts) > maxBatch {
 		part := change{facts: c.facts[:maxBatch]}
@@ -291,6 +313,14 @@ func (c change) write(txn *badger.Txn) error {
 	}
 	if err := c.writeFacts(txn); err != nil {
 		return err
+	}
+	if err := writePuts(txn, c.ledger); err != nil {
+		return err
+	}
+	for _, l := range c.logged {
+		if err := set(txn, binary.BigEndian.AppendUint64([]byte("c/"), uint64(l.Recorded.UnixNano())), l); err != nil {
+			return err
+		}
 	}
 	return set(txn, []byte("meta"), c.meta)
 }

@@ -142,6 +142,7 @@ type CheckReport struct {
 	Blocks   int64    `json:"blocks"`
 	Bytes    int64    `json:"bytes"`
 	Facts    int64    `json:"facts"`
+	Entries  int64    `json:"entries"` // of the ledger, each held against its fact
 	Damaged  []Damage `json:"damaged"`
 	Complete bool     `json:"complete"`
 }
@@ -244,6 +245,13 @@ func checkDB(ctx context.Context, dir string, opt WriterOptions, r *CheckReport)
 	if err == nil && (r.Facts != w.meta.Facts || int64(len(sealed)) != w.meta.Segments || int64(len(tables)) != w.meta.Tables) {
 		err = &segment.DamageError{File: "db", Reason: fmt.Sprintf("%d facts, %d segments and %d tables, there should be %d, %d and %d",
 			r.Facts, len(sealed), len(tables), w.meta.Facts, w.meta.Segments, w.meta.Tables)}
+	}
+	if err == nil {
+		var faults []string
+		r.Entries, _, faults, err = w.VerifyLedger(100)
+		for _, f := range faults {
+			r.Damaged = append(r.Damaged, Damage{File: "db", Section: "ledger", Reason: f, Sources: []string{}, Fetches: []string{}})
+		}
 	}
 	return sealed, tables, errors.Join(err, w.Close())
 }

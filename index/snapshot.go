@@ -33,6 +33,7 @@ type header struct {
 	Generation int64            `json:"generation"`
 	Segments   []segment.Sealed `json:"segments"`
 	Tables     []table.Sealed   `json:"tables,omitempty"`
+	Logged     []logged         `json:"ledger,omitempty"`
 	Facts      int              `json:"facts"`
 }
 

@@ -6,12 +6,15 @@
 //	seg/       sealed segments (package segment) and tables (package table)
 //	snapshot   manifest and facts of the last commit, for readers
 //	secret     32 bytes, hex: the store's key
+//	keys       the keys that seal the ledger's entries, one a source
+//	signing-key  the key that signs the ledger's checkpoints
 //	lock       held by a writer for the time of a commit; names it
 //	work/      segments being built, a folder a process
 //
 // Keys in Badger: "meta" (type meta), "m/NAME" (segment.Sealed), "t/NAME"
 // (table.Sealed), "p" (a time: facts of that recorded time are being written
-// and do not count yet), and
+// and do not count yet), "l/" and a key of the ledger's (package ledger), "c/"
+// and the recorded time of a commit (logged), and
 // "f/KIND/KEY/" and 8 bytes, the recorded time in nanoseconds, big-endian
 // (provenance.Fact). A value is canonical JSON followed by its XXH64,
 // little-endian.

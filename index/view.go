@@ -25,6 +25,9 @@ type View struct {
 	sealed    []segment.Sealed // as Segments, then Background
 	dir       string
 	tables    []table.Sealed
+	logged    []logged
+	indexOnce sync.Once
+	indexes   map[string]int64 // of facts in the ledger, by key
 	facts     []provenance.Fact
 	book      *provenance.Book
 	bloomOnce sync.Once
@@ -52,7 +55,7 @@ func openView(dir string, s *snapshot) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &View{Keys: keys, Private: s.Private, Generation: s.Generation, dir: dir, tables: s.Tables, facts: s.facts}
+	v := &View{Keys: keys, Private: s.Private, Generation: s.Generation, dir: dir, tables: s.Tables, logged: s.Logged, facts: s.facts}
 	var background []segment.Sealed
 	for _, sealed := range s.Segments {
 		seg, err := segment.Open(filepath.Join(dir, "seg", sealed.Name))

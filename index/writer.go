@@ -341,6 +341,11 @@ func (w *Writer) Commit(c Commit) error {
 		f.Recorded = now
 		ch.facts = append(ch.facts, f)
 	}
+	table, places, err := w.logFacts(ch.facts)
+	if err != nil {
+		return err
+	}
+	ch.ledger, ch.logged = table.puts, places
 	next.Segments += int64(len(c.Add) - len(c.Replace))
 	next.Facts += int64(len(c.Facts))
 	next.Tables += int64(len(ch.tables))
@@ -380,6 +385,9 @@ func (w *Writer) writeSnapshot() error {
 		return err
 	}
 	if s.Tables, err = w.db.tables(); err != nil {
+		return err
+	}
+	if s.Logged, err = w.db.logged(); err != nil {
 		return err
 	}
 	if s.facts, err = w.db.facts(); err != nil {
