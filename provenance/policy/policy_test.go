@@ -155,7 +155,7 @@ func TestGateIsMonotone(t *testing.T) {
 		if rank[g1] < rank[alone] {
 			t.Fatalf("more matches: from %s to %s", alone, g1)
 		}
-		if worse, _ := Gate(nil, ab, Corpus{Rows: 10, Unread: unread+1, Records: 5, Complete: complete}); rank[worse] < rank[g1] {
+		if worse, _ := Gate(nil, ab, Corpus{Rows: 10, Unread: unread + 1, Records: 5, Complete: complete}); rank[worse] < rank[g1] {
 			t.Fatalf("more unread: from %s to %s", g1, worse)
 		}
 	})
