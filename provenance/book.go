@@ -70,6 +70,7 @@ type Book struct {
 	Notices         Table[Notice]
 	Destructions    Table[Destruction]
 	Holds           Table[Hold]
+	Refusals        Table[Refusal]
 	Licences        Table[LicenceAssertion]
 	OptOuts         Table[OptOut]
 	Coverages       Table[Coverage]
@@ -150,6 +151,8 @@ func (b *Book) adder(k Kind) func(Fact) error {
 		return b.Notices.add
 	case KindDestruction:
 		return b.Destructions.add
+	case KindRefusal:
+		return b.Refusals.add
 	case KindHold:
 		return b.Holds.add
 	case KindLicence:

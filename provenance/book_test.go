@@ -59,7 +59,7 @@ var bodies = map[Kind]any{
 	KindOrganisation: Organisation{}, KindSource: SourceInfo{}, KindTerms: Terms{}, KindAcceptance: Acceptance{}, KindRateRule: RateRule{},
 	KindApp: App{}, KindCredential: Credential{}, KindFetch: Fetch{}, KindCallBatch: CallBatch{}, KindDataset: Dataset{},
 	KindTransformation: Transformation{}, KindUse: Use{}, KindHolding: Holding{}, KindNotice: Notice{}, KindDestruction: Destruction{},
-	KindHold: Hold{}, KindLicence: LicenceAssertion{}, KindOptOut: OptOut{}, KindCoverage: Coverage{}, KindRetraction: Retraction{},
+	KindHold: Hold{}, KindRefusal: Refusal{}, KindLicence: LicenceAssertion{}, KindOptOut: OptOut{}, KindCoverage: Coverage{}, KindRetraction: Retraction{},
 }
 
 // draw fills a value of any of our types.

@@ -104,6 +104,13 @@ type Hold struct {
 	Period Period   `json:"period,omitzero"`
 }
 
+// Refusal is that a hold forbade a destruction that was asked for.
+type Refusal struct {
+	Destruction string    `json:"destruction"`
+	Hold        string    `json:"hold"`
+	At          time.Time `json:"at"`
+}
+
 // LicenceKind is how a licence came to be known.
 type LicenceKind string
 

@@ -32,6 +32,7 @@ const (
 	KindHolding        Kind = "holding"
 	KindNotice         Kind = "notice"
 	KindDestruction    Kind = "destruction"
+	KindRefusal        Kind = "refusal"
 	KindHold           Kind = "hold"
 	KindLicence        Kind = "licence"
 	KindOptOut         Kind = "opt_out"

@@ -1,0 +1,517 @@
+package main
+
+import (
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"custody/cmd/internal/ui"
+	"custody/index"
+	"custody/provenance"
+	"custody/provenance/ledger"
+)
+
+const ledgerHelp = `The ledger is a Merkle log with one entry a fact: a commitment, never the fact
+itself. A checkpoint is its size and root, signed with the store's own key, which
+is made at first use (with a passphrase where CUSTODY_KEY_PASSPHRASE is set).
+
+Who holds an earlier checkpoint can prove that nothing under it was changed. The
+key proves order, not dates: for a date, have a checkpoint time-stamped (RFC 3161)
+or cosigned by a witness, and import what they answer.`
+
+func ledgerCmd(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "ledger",
+		GroupID: "keep",
+		Short:   "The tamper-evident log of all facts: sign, prove, export, verify",
+		Long:    ledgerHelp,
+		Example: examples("custody ledger checkpoint", "custody ledger verify", "custody ledger verify dossier"),
+		Args:    oneOfVerbs,
+		RunE:    subVerbs,
+	}
+	cmd.AddCommand(ledgerCheckpointCmd(a), ledgerProveCmd(a), ledgerExportCmd(a), ledgerVerifyCmd(a))
+	return cmd
+}
+
+// passphrase is of the key that signs checkpoints; it may be empty.
+func passphrase() []byte { return []byte(os.Getenv("CUSTODY_KEY_PASSPHRASE")) }
+
+// openLedger opens the store to read its ledger, and to keep checkpoints.
+func (a *app) openLedger(cmd *cobra.Command) (*index.Writer, *ledger.Log, *ledger.Key, error) {
+	w, err := index.OpenWriter(cmd.Context(), a.store, a.writer("ledger"))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	log, err := w.Ledger()
+	if err == nil {
+		var key *ledger.Key
+		if key, err = w.SigningKey(passphrase()); err == nil {
+			return w, log, key, nil
+		}
+		if errors.Is(err, ledger.ErrPassphrase) {
+			err = hinted(err, "set CUSTODY_KEY_PASSPHRASE to the passphrase of the store's signing key")
+		}
+	}
+	return nil, nil, nil, errors.Join(err, w.Close())
+}
+
+// signed is a checkpoint of the ledger at its present size: the one that was
+// kept last, where nothing came since.
+func signed(log *ledger.Log, key *ledger.Key) (ledger.Checkpoint, ledger.Kept, error) {
+	c, err := log.At(key.Verifier().Name(), log.Size())
+	if err != nil {
+		return c, ledger.Kept{}, err
+	}
+	if n := log.Checkpoints(); n > 0 {
+		kept, err := log.Checkpoint(n - 1)
+		if err != nil {
+			return c, kept, err
+		}
+		if was, err := ledger.OpenCheckpoint([]byte(kept.Note), key.Verifier()); err == nil && was.Text() == c.Text() {
+			return c, kept, nil
+		}
+	}
+	note, err := key.SignCheckpoint(c)
+	if err != nil {
+		return c, ledger.Kept{}, err
+	}
+	kept := ledger.Kept{Note: string(note)}
+	return c, kept, log.Keep(kept)
+}
+
+// checkpointAnswer is what `custody ledger checkpoint --json` prints.
+type checkpointAnswer struct {
+	Schema      string       `json:"schema"` // custody.checkpoint/1
+	Origin      string       `json:"origin"`
+	Size        int64        `json:"size"`
+	Root        string       `json:"root"` // hex
+	Key         string       `json:"key"`  // verifier key
+	Fingerprint string       `json:"fingerprint"`
+	Note        string       `json:"note"`
+	Anchors     []anchorInfo `json:"anchors"`
+}
+
+// anchorInfo is an outsider's word on when a checkpoint was there.
+type anchorInfo struct {
+	Kind string    `json:"kind"`
+	Name string    `json:"name"`
+	Time time.Time `json:"time"`
+}
+
+type checkpointFlags struct{ out, request, cosignatures, timestamp, authority, witness string }
+
+func ledgerCheckpointCmd(a *app) *cobra.Command {
+	var f checkpointFlags
+	cmd := &cobra.Command{
+		Use:   "checkpoint",
+		Short: "Sign what the ledger is now, and keep it",
+		Long: `Signs the ledger's size and root and keeps the checkpoint in the store. With
+--request the body of an RFC 3161 request for a time-stamp is written; --timestamp
+takes the answer in, checked against the authority's certificate, and
+--cosignatures the lines that a witness answered with.`,
+		Example: examples("custody ledger checkpoint", "custody ledger checkpoint --out checkpoint.txt --request stamp.tsq",
+			"custody ledger checkpoint --timestamp stamp.tsr --authority tsa.pem"),
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.checkpoint(cmd, f) },
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&f.out, "out", "", "write the signed checkpoint to `FILE`")
+	fs.StringVar(&f.request, "request", "", "write a request for a time-stamp of it to `FILE`, .tsq")
+	fs.StringVar(&f.timestamp, "timestamp", "", "take in the time-stamp in `FILE`, .tsr; needs --authority")
+	fs.StringVar(&f.authority, "authority", "", "the certificate of the time-stamping authority, or of who vouches for it, in `FILE`, PEM")
+	fs.StringVar(&f.cosignatures, "cosignatures", "", "take in the signature lines of a witness in `FILE`; needs --witness")
+	fs.StringVar(&f.witness, "witness", "", "the witness's verifier `KEY`")
+	return cmd
+}
+
+func (a *app) checkpoint(cmd *cobra.Command, f checkpointFlags) error {
+	w, log, key, err := a.openLedger(cmd)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	c, kept, err := signed(log, key)
+	if err != nil {
+		return err
+	}
+	ans := checkpointAnswer{Schema: "custody.checkpoint/1", Origin: c.Origin, Size: c.Size, Root: hex.EncodeToString(c.Root[:]),
+		Key: key.Verifier().String(), Fingerprint: key.Verifier().Fingerprint(), Anchors: []anchorInfo{}}
+	if kept, err = a.anchor(log, kept, f, &ans); err != nil {
+		return err
+	}
+	ans.Note = kept.Note
+	if f.out != "" {
+		if err := writeWhole(f.out, []byte(kept.Note)); err != nil {
+			return err
+		}
+	}
+	if f.request != "" {
+		body, err := ledger.TimestampRequest([]byte(kept.Note))
+		if err != nil {
+			return err
+		}
+		if err := writeWhole(f.request, body); err != nil {
+			return err
+		}
+	}
+	return a.answer(ans, func(w io.Writer) {
+		fmt.Fprintf(w, "%s\nkey %s\n     %s\n", strings.TrimSpace(ans.Note), ans.Key, ans.Fingerprint)
+		printAnchors(w, ans.Anchors, len(kept.Tokens))
+	})
+}
+
+func printAnchors(w io.Writer, anchors []anchorInfo, tokens int) {
+	for _, x := range anchors {
+		fmt.Fprintf(w, "%s of %s: it was there on %s\n", x.Kind, ui.Clean(x.Name), x.Time.UTC().Format(time.RFC3339))
+	}
+	if len(anchors) == 0 && tokens == 0 {
+		fmt.Fprintln(w, "no outside anchor: the order of entries is proved, their dates are not")
+	}
+}
+
+// anchor takes in what outsiders said of the checkpoint.
+func (a *app) anchor(log *ledger.Log, kept ledger.Kept, f checkpointFlags, ans *checkpointAnswer) (ledger.Kept, error) {
+	note := func(x ledger.Anchor) { ans.Anchors = append(ans.Anchors, anchorInfo{string(x.Kind), x.Name, x.Time}) }
+	if f.cosignatures != "" {
+		witness, err := ledger.ParseVerifier(f.witness)
+		if err != nil {
+			return kept, hinted(fmt.Errorf("--witness: %w", err), "the witness publishes it, as NAME+ID+KEY")
+		}
+		lines, err := os.ReadFile(f.cosignatures)
+		if err != nil {
+			return kept, err
+		}
+		grown, err := ledger.AddSignatures([]byte(kept.Note), lines, witness)
+		if err != nil {
+			return kept, fmt.Errorf("%s: %w", f.cosignatures, err)
+		}
+		kept.Note = string(grown)
+		own, err := ledger.ParseVerifier(ans.Key)
+		if err != nil {
+			return kept, err
+		}
+		opened, err := ledger.OpenCheckpoint(grown, own, witness)
+		if err != nil {
+			return kept, err
+		}
+		for _, x := range opened.Anchors {
+			note(x)
+		}
+	}
+	if f.timestamp != "" {
+		token, err := os.ReadFile(f.timestamp)
+		if err != nil {
+			return kept, err
+		}
+		trusted, err := readCertificates(f.authority)
+		if err != nil {
+			return kept, err
+		}
+		x, err := ledger.VerifyTimestamp(token, []byte(kept.Note), trusted)
+		if err != nil {
+			return kept, hinted(fmt.Errorf("%s: %w", f.timestamp, err), "a time-stamp is of one checkpoint: facts that came since need a new one")
+		}
+		note(x)
+		kept.Tokens = append(kept.Tokens, token)
+	}
+	if f.cosignatures == "" && f.timestamp == "" {
+		return kept, nil
+	}
+	return kept, log.Keep(kept)
+}
+
+func readCertificates(name string) ([]*x509.Certificate, error) {
+	if name == "" {
+		return nil, hinted(errors.New("--timestamp: whose certificate vouches for it?"), "give it with --authority FILE.pem")
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var out []*x509.Certificate
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		out = append(out, c)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s: no certificate in PEM form", name)
+	}
+	return out, nil
+}
+
+// proveAnswer is what `custody ledger prove --json` prints: all that a stranger
+// needs to check one fact against a checkpoint.
+type proveAnswer struct {
+	Schema     string   `json:"schema"` // custody.proof/1
+	Index      int64    `json:"index"`
+	Entry      string   `json:"entry"`     // the log's entry, canonical JSON
+	LeafKey    string   `json:"leaf_key"`  // hex; opens this entry and no other
+	Statement  string   `json:"statement"` // the fact, canonical JSON
+	Proof      []string `json:"proof"`     // hashes, base64, from the leaf up (RFC 6962)
+	Checkpoint string   `json:"checkpoint"`
+	Key        string   `json:"key"`
+}
+
+func ledgerProveCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "prove KIND:KEY",
+		Short: "Prove that one fact is in the ledger",
+		Long: `Opens the entry of one fact: the fact itself, the key that opens its commitment
+and no other, and the proof that a signed checkpoint has it.`,
+		Example: examples("custody ledger prove destruction:reader-lake-2023", "custody ledger prove app:trends --json > proof.json"),
+		Args:    exactly(1, "one fact, as KIND:KEY or by its id"),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.prove(cmd, args[0]) },
+	}
+}
+
+func (a *app) prove(cmd *cobra.Command, name string) error {
+	v, err := index.OpenView(a.store)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	kind, key, _ := strings.Cut(name, ":")
+	f, ok := v.Book().Fact(provenance.Kind(kind), key)
+	if !ok {
+		if f, ok = v.Book().Fact(provenance.Kind(kind), name); !ok {
+			return hinted(fmt.Errorf("no fact %s", redact(name)), "KIND:KEY, such as app:trends; fetches are fetch:ID")
+		}
+	}
+	keys, err := v.SourceKeys()
+	if err != nil {
+		return err
+	}
+	e, opening, err := ledger.Seal(keys, index.SealedWith(f), f)
+	if err != nil {
+		return err
+	}
+	w, log, key2, err := a.openLedger(cmd)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	c, kept, err := signed(log, key2)
+	if err != nil {
+		return err
+	}
+	at := v.LedgerIndex(f)
+	proof, err := log.Inclusion(at, c.Size)
+	if err != nil {
+		return err
+	}
+	raw, err := e.Bytes()
+	if err != nil {
+		return err
+	}
+	if err := ledger.CheckInclusion(c, at, raw, proof); err != nil {
+		return err
+	}
+	ans := proveAnswer{Schema: "custody.proof/1", Index: at, Entry: string(raw), LeafKey: hex.EncodeToString(opening.Key[:]), Statement: string(opening.Statement),
+		Proof: hashes(proof), Checkpoint: kept.Note, Key: key2.Verifier().String()}
+	return a.answer(ans, func(w io.Writer) {
+		fmt.Fprintf(w, "%s %s is entry %d of %d\n", f.Kind, ui.Clean(f.Key), at, c.Size)
+		fmt.Fprintf(w, "  recorded %s, %s\n", f.Recorded.UTC().Format(time.RFC3339), f.Origin)
+		fmt.Fprintf(w, "  entry %s\n  opened by %s\n  statement %s\n", ans.Entry, ans.LeafKey, ui.Clean(ans.Statement))
+		fmt.Fprintf(w, "  proved by %s up to the root of\n\n%s\n", ui.Count(int64(len(proof)), "hash|hashes"), strings.TrimSpace(kept.Note))
+	})
+}
+
+func hashes(list []tlog.Hash) []string {
+	out := []string{}
+	for _, h := range list {
+		out = append(out, h.String())
+	}
+	return out
+}
+
+func ledgerExportCmd(a *app) *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "export --out DIR",
+		Short: "Write the ledger for others, as C2SP tiles",
+		Long: `Writes the ledger at a signed checkpoint to a new folder, in the layout of C2SP
+tlog-tiles that witnesses, monitors and other programs read. It holds commitments
+alone: nothing of what they commit to.`,
+		Example: examples("custody ledger export --out tiles", "custody ledger verify tiles"),
+		Args:    exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if out == "" {
+				return usage(cmd, errors.New("--out: which folder?"))
+			}
+			w, log, key, err := a.openLedger(cmd)
+			if err != nil {
+				return err
+			}
+			defer w.Close()
+			c, kept, err := signed(log, key)
+			if err != nil {
+				return err
+			}
+			if err := log.Export(out, []byte(kept.Note), key.Verifier()); err != nil {
+				return err
+			}
+			ans := checkpointAnswer{Schema: "custody.checkpoint/1", Origin: c.Origin, Size: c.Size, Root: hex.EncodeToString(c.Root[:]),
+				Key: key.Verifier().String(), Fingerprint: key.Verifier().Fingerprint(), Note: kept.Note, Anchors: []anchorInfo{}}
+			return a.answer(ans, func(w io.Writer) {
+				fmt.Fprintf(w, "%s: %s, signed by\n%s\n%s\n", ui.Clean(filepath.ToSlash(out)), ui.Count(c.Size, "entry|entries"), ans.Key, ans.Fingerprint)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "the `DIR` to make")
+	return cmd
+}
+
+// verifyAnswer is what `custody ledger verify --json` prints.
+type verifyAnswer struct {
+	Schema      string       `json:"schema"` // custody.verify/1
+	What        string       `json:"what"`   // store, export, evidence
+	OK          bool         `json:"ok"`
+	Origin      string       `json:"origin"`
+	Size        int64        `json:"size"`
+	Root        string       `json:"root"`
+	Fingerprint string       `json:"fingerprint"`
+	Entries     int64        `json:"entries"` // or facts, of evidence
+	Sealed      int64        `json:"sealed"`  // in their place, and opened to nobody
+	Anchors     []anchorInfo `json:"anchors"`
+	Problems    []problem    `json:"problems"`
+}
+
+type problem struct {
+	File   string `json:"file"`
+	Reason string `json:"reason"`
+}
+
+func ledgerVerifyCmd(a *app) *cobra.Command {
+	var key string
+	var witnesses []string
+	cmd := &cobra.Command{
+		Use:   "verify [DIR]",
+		Short: "Verify a dossier, an export, or the store itself",
+		Long: `Verifies a dossier that custody answer wrote (or its evidence folder alone), or an
+exported ledger, with nothing but the folder: every file, every proof, every
+signature. Without a DIR the store's facts are held against its own ledger. Exits
+with 0, or with 1 and says what is wrong and where. --key pins the key that must
+have signed: without it a folder proves that it is whole, not whose it is.`,
+		Example: examples("custody ledger verify", "custody ledger verify dossier", "custody ledger verify dossier/evidence --key sha256:8f1c..."),
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ans := verifyAnswer{Schema: "custody.verify/1", Anchors: []anchorInfo{}, Problems: []problem{}}
+			var err error
+			if len(args) == 0 {
+				err = a.verifyStore(cmd, key, &ans)
+			} else {
+				err = verifyFolder(args[0], key, witnesses, &ans)
+			}
+			if err != nil {
+				return err
+			}
+			ans.OK = len(ans.Problems) == 0
+			if err := a.answer(ans, func(w io.Writer) { printVerify(w, ans) }); err != nil {
+				return err
+			}
+			if !ans.OK {
+				return &exitError{code: 1, answered: true, err: errors.New("not verified")}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&key, "key", "", "the `KEY` that must have signed: a verifier key, or its fingerprint")
+	cmd.Flags().StringArrayVar(&witnesses, "witness", nil, "the verifier `KEY` of a witness whose cosignature counts; may be given again")
+	return cmd
+}
+
+func (a *app) verifyStore(cmd *cobra.Command, pinned string, ans *verifyAnswer) error {
+	w, log, key, err := a.openLedger(cmd)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	ans.What, ans.Origin, ans.Size, ans.Fingerprint = "store", key.Verifier().Name(), log.Size(), key.Verifier().Fingerprint()
+	root, err := log.Root(log.Size())
+	if err != nil {
+		return err
+	}
+	ans.Root = hex.EncodeToString(root[:])
+	var faults []string
+	if ans.Entries, ans.Sealed, faults, err = w.VerifyLedger(100); err != nil {
+		return err
+	}
+	for _, f := range faults {
+		ans.Problems = append(ans.Problems, problem{"store", f})
+	}
+	if pinned != "" && pinned != key.Verifier().Fingerprint() && pinned != key.Verifier().String() {
+		ans.Problems = append(ans.Problems, problem{"store", "its key is another one"})
+	}
+	return nil
+}
+
+// verifyFolder verifies an exported ledger.
+func verifyFolder(dir, key string, witnesses []string, ans *verifyAnswer) error {
+	if st, err := os.Stat(dir); err != nil {
+		return err
+	} else if !st.IsDir() {
+		return fmt.Errorf("%s: want a folder", dir)
+	}
+	opt := ledger.VerifyOptions{Key: key}
+	for _, text := range witnesses {
+		v, err := ledger.ParseVerifier(text)
+		if err != nil {
+			return fmt.Errorf("--witness: %w", err)
+		}
+		opt.Witnesses = append(opt.Witnesses, v)
+	}
+	r, err := ledger.Verify(dir, opt)
+	if err != nil && !errors.Is(err, ledger.ErrNotProven) {
+		return err
+	}
+	ans.What, ans.Origin, ans.Size, ans.Root, ans.Fingerprint, ans.Entries = "export", r.Origin, r.Size, hex.EncodeToString(r.Root[:]), r.Fingerprint, r.Size
+	for _, x := range r.Anchors {
+		ans.Anchors = append(ans.Anchors, anchorInfo{string(x.Kind), x.Name, x.Time})
+	}
+	for _, p := range r.Problems {
+		ans.Problems = append(ans.Problems, problem{p.File, p.Reason})
+	}
+	return nil
+}
+
+func printVerify(w io.Writer, ans verifyAnswer) {
+	for _, p := range ans.Problems {
+		fmt.Fprintf(w, "%s: %s\n", ui.Clean(p.File), ui.Clean(p.Reason))
+	}
+	if !ans.OK {
+		fmt.Fprintf(w, "NOT verified: %s\n", ui.Count(int64(len(ans.Problems)), "problem"))
+		return
+	}
+	fmt.Fprintf(w, "verified: %s of %s, root %s\n", ui.Count(ans.Entries, "entry|entries"), ui.Clean(ans.Origin), ans.Root)
+	if ans.Sealed > 0 {
+		fmt.Fprintf(w, "%s in place, and opened to nobody\n", ui.Count(ans.Sealed, "entry is|entries are"))
+	}
+	fmt.Fprintf(w, "signed by %s\n", ans.Fingerprint)
+	printAnchors(w, ans.Anchors, 0)
+}
+
+// writeWhole writes a small file whole or not at all.
+func writeWhole(path string, data []byte) error {
+	f, err := createWhole(path)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		return errors.Join(err, f.abort())
+	}
+	return f.commit()
+}
