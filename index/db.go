@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -194,6 +195,8 @@ func (d *db) facts() ([]provenance.Fact, error) {
 		all = append(all, f)
 		return err
 	})
+	// Keys of facts may hold the "/" that ends them in Badger's order.
+	slices.SortFunc(all, provenance.CompareFacts)
 	return all, err
 }
 

@@ -140,7 +140,7 @@ func (w *Writer) logFacts(facts []provenance.Fact) (*ledgerTable, []logged, erro
 	}
 	var all []logged
 	for _, c := range commits {
-		slices.SortStableFunc(c, func(a, b provenance.Fact) int { return bytes.Compare(factKey(a), factKey(b)) })
+		slices.SortFunc(c, provenance.CompareFacts)
 		entries := make([]ledger.Entry, len(c))
 		for i, f := range c {
 			if entries[i], _, err = ledger.Seal(keys, SealedWith(f), f); err != nil {
@@ -218,6 +218,18 @@ func (v *View) LedgerSize() int64 {
 		n = max(n, c.First+c.Count)
 	}
 	return n
+}
+
+// RecordedAt is when the last fact under a ledger's size was recorded; zero for a
+// ledger without entries.
+func (v *View) RecordedAt(size int64) time.Time {
+	var at time.Time
+	for _, c := range v.logged {
+		if c.First < size && c.Recorded.After(at) {
+			at = c.Recorded
+		}
+	}
+	return at
 }
 
 // SourceKeys are the keys that seal the ledger's entries.

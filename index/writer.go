@@ -368,8 +368,9 @@ func (w *Writer) Commit(c Commit) error {
 // HasFact reports whether a fact of that kind and key is in the store.
 func (w *Writer) HasFact(kind provenance.Kind, key string) (bool, error) {
 	found := false
-	err := w.db.each("f/"+string(kind)+"/"+key+"/", func(string, []byte) error {
-		found = true
+	prefix := "f/" + string(kind) + "/" + key + "/"
+	err := w.db.each(prefix, func(row string, _ []byte) error {
+		found = found || len(row) == len(prefix)+8 // else the row of a longer key
 		return nil
 	})
 	return found, err

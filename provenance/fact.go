@@ -2,6 +2,7 @@ package provenance
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -78,6 +79,11 @@ func (f Fact) Digest() (string, error) {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// CompareFacts orders facts by kind, key and recorded time.
+func CompareFacts(a, b Fact) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key), a.Recorded.Compare(b.Recorded))
 }
 
 // Statement names this one statement of the fact, where ID names the fact in

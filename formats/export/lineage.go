@@ -28,6 +28,10 @@ type LineageInput struct {
 	// Matches are the match rows of a dataset's scan, in the contract's order. A
 	// match's slices must stay as they are when the next one is asked for.
 	Matches func(provenance.Dataset) iter.Seq2[corpus.Match, error]
+	// NoticeRecords and DatasetFiles give the lists that lie beside their facts; nil:
+	// those that the facts hold.
+	NoticeRecords func(provenance.Notice) ([]string, error)
+	DatasetFiles  func(provenance.Dataset) ([]provenance.DatasetFile, error)
 	// Ledger holds the entries of the log, by their index.
 	Ledger iter.Seq2[LedgerEntry, error]
 	// Since leaves out what was recorded by then; nil: everything is written.
@@ -158,7 +162,7 @@ func (x *lineage) write() error {
 		x.writeMatches,
 		func() error { return writeFacts(x, "uses", provenance.KindUse, toUse) },
 		func() error { return writeFacts(x, "holdings", provenance.KindHolding, toHolding) },
-		func() error { return writeFacts(x, "notices", provenance.KindNotice, toNotice) },
+		x.writeNotices,
 		func() error { return writeFacts(x, "destructions", provenance.KindDestruction, toDestruction) },
 		func() error { return writeFacts(x, "holds", provenance.KindHold, toHold) },
 		func() error { return writeFacts(x, "licences", provenance.KindLicence, toLicence) },
@@ -380,6 +384,24 @@ func (x *lineage) writeTerms() error {
 	})
 }
 
+func (x *lineage) writeNotices() error {
+	return writeFew(x, "notices", func(add func(noticeRow) error) error {
+		return x.each(provenance.KindNotice, func(i int, c factColumns) error {
+			f := &x.in.Facts[i]
+			n, err := body[provenance.Notice](f)
+			if err != nil {
+				return malformed(f)
+			}
+			if n.Table != "" && x.in.NoticeRecords != nil {
+				if n.Records, err = x.in.NoticeRecords(n); err != nil {
+					return err
+				}
+			}
+			return add(toNotice(c, f.Key, n))
+		})
+	})
+}
+
 func (x *lineage) writeDatasetFiles() error {
 	return writeFew(x, "dataset_files", func(add func(datasetFileRow) error) error {
 		return x.each(provenance.KindDataset, func(i int, c factColumns) error {
@@ -387,6 +409,11 @@ func (x *lineage) writeDatasetFiles() error {
 			d, err := body[provenance.Dataset](f)
 			if err != nil {
 				return malformed(f)
+			}
+			if d.Table != "" && x.in.DatasetFiles != nil {
+				if d.Files, err = x.in.DatasetFiles(d); err != nil {
+					return err
+				}
 			}
 			for _, file := range d.Files {
 				if err := add(toDatasetFile(c, f.Key, d, file)); err != nil {

@@ -117,10 +117,6 @@ func joinTerms(ids []provenance.TermsID) *string {
 	if len(ids) == 0 {
 		return nil
 	}
-	names := make([]string, len(ids))
-	for i, id := range ids {
-		names[i] = string(id)
-	}
-	s := strings.Join(names, " | ")
+	s := string(policy.JoinTerms(ids))
 	return &s
 }

@@ -5,6 +5,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"custody/provenance"
@@ -81,6 +82,16 @@ func training(terms []provenance.Terms) provenance.Right {
 		return provenance.RightAllowed
 	}
 	return provenance.RightUnknown
+}
+
+// JoinTerms names the versions that may have been in force: one, or several with
+// " | " between where an archive's gap leaves it open.
+func JoinTerms(ids []provenance.TermsID) provenance.TermsID {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = string(id)
+	}
+	return provenance.TermsID(strings.Join(names, " | "))
 }
 
 // Worst joins judgements of several fetches of one thing: the most restrictive,
