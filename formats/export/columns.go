@@ -249,7 +249,7 @@ func toFetch(f factColumns, key string, v provenance.Fetch) fetchRow {
 type callWindowRow struct {
 	Source     string `parquet:"source,optional,dict" doc:"sources.id, by the credential"`
 	App        string `parquet:"app,optional,dict" doc:"apps.id, by the credential"`
-	Credential string `parquet:"credential,dict" doc:"credentials.label"`
+	Credential string `parquet:"credential" doc:"credentials.label"`
 	Endpoint   string `parquet:"endpoint,optional,dict"`
 	Start      int64  `parquet:"window_from,timestamp(microsecond)"`
 	Until      int64  `parquet:"window_until,timestamp(microsecond)" doc:"not part of the window"`
@@ -298,7 +298,7 @@ type recordFetchRow struct {
 	Source    string `parquet:"source,dict" doc:"sources.id"`
 	Record    string `parquet:"record"`
 	Version   string `parquet:"version"`
-	Fetch     string `parquet:"fetch,dict" doc:"fetches.id"`
+	Fetch     string `parquet:"fetch" doc:"fetches.id"`
 	FetchedAt int64  `parquet:"fetched_at,optional,timestamp(microsecond)"`
 	Terms     string `parquet:"terms,optional,dict" doc:"terms.id in force at this fetch"`
 	Training  string `parquet:"training,dict" doc:"allowed, forbidden or unknown as of this fetch"`
@@ -413,7 +413,7 @@ type lineageMatchRow struct {
 	Record     string              `parquet:"record,optional" doc:"with source, names the record in the tables of records"`
 	Version    string              `parquet:"version,optional" doc:"record_versions.version"`
 	Part       string              `parquet:"part,optional,dict"`
-	Fetch      string              `parquet:"fetch,optional,dict" doc:"fetches.id of the earliest fetch"`
+	Fetch      string              `parquet:"fetch,optional" doc:"fetches.id of the earliest fetch"`
 	Fetches    []string            `parquet:"fetches,list,dict" doc:"fetches.id of all"`
 	FetchedAt  int64               `parquet:"fetched_at,optional,timestamp(microsecond)"`
 	Terms      string              `parquet:"terms,optional,dict" doc:"terms.id in force at the fetch"`

@@ -40,7 +40,7 @@ func rowsOf[R any](t testing.TB, dir, name string) []R {
 }
 
 func TestLineageTables(t *testing.T) {
-	m := made{records: 600, matches: 150_000, windows: 1000}
+	m := made{records: 600, matches: 45_000, windows: 1000} // more matches than a row group
 	dir, s := writeMade(t, m)
 	if len(s.Tables) != 25 {
 		t.Errorf("got %d tables", len(s.Tables))

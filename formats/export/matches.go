@@ -122,6 +122,8 @@ func (w *MatchWriter) Abort() error {
 }
 
 // matchRow is a match row in Parquet: the contract's columns, with its types.
+// Times are microseconds: of a time.Time parquet-go 0.32 reads back only the
+// years 1678 to 2261.
 type matchRow struct {
 	Dataset   string      `parquet:"dataset,dict"`
 	File      string      `parquet:"file,dict"`
@@ -138,15 +140,15 @@ type matchRow struct {
 	Part      *string     `parquet:"part,optional,dict"`
 	Fetch     *string     `parquet:"fetch,optional,dict"`
 	Fetches   []string    `parquet:"fetches,list,dict"`
-	FetchedAt *time.Time  `parquet:"fetched_at,optional,timestamp(microsecond)"`
+	FetchedAt *int64      `parquet:"fetched_at,optional,timestamp(microsecond)"`
 	Terms     *string     `parquet:"terms,optional,dict"`
 	TermsNow  *string     `parquet:"terms_now,optional,dict"`
 	Licence   *string     `parquet:"licence,optional,dict"`
 	Training  string      `parquet:"training,dict"`
 	TrainNow  string      `parquet:"training_now,dict"`
-	CreatedAt *time.Time  `parquet:"created_at,optional,timestamp(microsecond)"`
-	From      *time.Time  `parquet:"window_from,optional,timestamp(microsecond)"`
-	Until     *time.Time  `parquet:"window_until,optional,timestamp(microsecond)"`
+	CreatedAt *int64      `parquet:"created_at,optional,timestamp(microsecond)"`
+	From      *int64      `parquet:"window_from,optional,timestamp(microsecond)"`
+	Until     *int64      `parquet:"window_until,optional,timestamp(microsecond)"`
 	Evidence  evidenceRow `parquet:"evidence"`
 }
 
@@ -161,6 +163,22 @@ type evidenceRow struct {
 func toRow(m *corpus.Match) matchRow {
 	e := &m.Evidence
 	return matchRow{m.Dataset, m.File, m.Row, m.RowID, m.Field, m.SpanStart, m.SpanEnd, m.Verdict.String(), m.Score, m.Source, m.Record,
-		m.Version, m.Part, m.Fetch, m.Fetches, m.FetchedAt, m.Terms, m.TermsNow, m.Licence, m.Training, m.TrainNow, m.CreatedAt,
-		m.WindowFrom, m.WindowTo, evidenceRow{e.Lane, e.Hits, e.Digest, e.Witnesses, e.More}}
+		m.Version, m.Part, m.Fetch, m.Fetches, microsAt(m.FetchedAt), m.Terms, m.TermsNow, m.Licence, m.Training, m.TrainNow, microsAt(m.CreatedAt),
+		microsAt(m.WindowFrom), microsAt(m.WindowTo), evidenceRow{e.Lane, e.Hits, e.Digest, e.Witnesses, e.More}}
+}
+
+func microsAt(t *time.Time) *int64 {
+	if t == nil {
+		return nil
+	}
+	v := t.UnixMicro()
+	return &v
+}
+
+func timeAt(micros *int64) *time.Time {
+	if micros == nil {
+		return nil
+	}
+	t := time.UnixMicro(*micros).UTC()
+	return &t
 }

@@ -32,26 +32,13 @@ type layout struct {
 	about  string   // one sentence for README.md
 	many   bool     // a folder of files
 	sorted []string // columns that the rows are in the order of, declared in the files
-	bloom  []string // columns with a Bloom filter
+	bloom  []string // columns with a Bloom filter; without a dictionary where many, see manyRows
 	plain  []string // columns, dot by dot, whose bounds would help nobody find anything
 }
 
-// fixedFilter is a Bloom filter of one size, whatever the number of values, so
-// that a row group with a dictionary can be copied as it is: the filter is
-// built for the distinct values and checked against all.
-type fixedFilter struct {
-	parquet.BloomFilterColumn
-	values int64
-}
+const bitsPerValue = 10 // of a Bloom filter: one false hit in a hundred
 
-func (f fixedFilter) Size(int64) int { return f.BloomFilterColumn.Size(f.values) }
-
-const (
-	bitsPerValue   = 10   // one false hit in a hundred
-	distinctValues = 8192 // of a column with a dictionary, in a row group
-)
-
-func (l *layout) options(schema *parquet.Schema, meta map[string]string) []parquet.WriterOption {
+func (l *layout) options(meta map[string]string) []parquet.WriterOption {
 	opts := []parquet.WriterOption{parquet.Compression(codec), parquet.MaxRowsPerRowGroup(rowGroup), parquet.DataPageStatistics(true),
 		parquet.CreatedBy("custody", "1", "")}
 	if len(l.sorted) > 0 {
@@ -63,11 +50,7 @@ func (l *layout) options(schema *parquet.Schema, meta map[string]string) []parqu
 	}
 	var filters []parquet.BloomFilterColumn
 	for _, name := range l.bloom {
-		filter := parquet.SplitBlockFilter(bitsPerValue, name)
-		if leaf, ok := schema.Lookup(name); ok && l.many && leaf.Node.Encoding() == &parquet.RLEDictionary {
-			filter = fixedFilter{filter, distinctValues}
-		}
-		filters = append(filters, filter)
+		filters = append(filters, parquet.SplitBlockFilter(bitsPerValue, name))
 	}
 	opts = append(opts, parquet.BloomFilters(filters...))
 	for _, name := range l.plain {
@@ -92,7 +75,7 @@ func newFewRows[T any](dir string, l *layout, meta map[string]string) (*fewRows[
 	if err != nil {
 		return nil, err
 	}
-	return &fewRows[T]{file: f, pq: parquet.NewGenericWriter[T](f, l.options(parquet.SchemaOf(new(T)), meta)...)}, nil
+	return &fewRows[T]{file: f, pq: parquet.NewGenericWriter[T](f, l.options(meta)...)}, nil
 }
 
 func (w *fewRows[T]) add(row T) error {
@@ -128,7 +111,10 @@ func (w *fewRows[T]) close(err error) error {
 
 // manyRows writes a table of many rows to a folder. It is for one goroutine,
 // and has its own: one for each row group being encoded, as many as there are
-// processors, and one that writes them out in order.
+// processors, and one that writes them out in order. A row group is copied into
+// the file as it was encoded unless a column has both a dictionary and a Bloom
+// filter (parquet-go 0.32 sizes that one by the distinct values, and then
+// decodes and encodes all of it again).
 type manyRows[T any] struct {
 	ctx      context.Context
 	stop     context.CancelCauseFunc
@@ -156,7 +142,7 @@ func newManyRows[T any](ctx context.Context, dir string, l *layout, meta map[str
 	}
 	workers := min(runtime.GOMAXPROCS(0), 8)
 	chunks := workers*16 + 8
-	w := &manyRows[T]{dir: dir, opts: l.options(parquet.SchemaOf(new(T)), meta), free: make(chan []T, chunks),
+	w := &manyRows[T]{dir: dir, opts: l.options(meta), free: make(chan []T, chunks),
 		encoders: make(chan *encoder[T], workers), groups: make(chan chan *encoder[T], workers), done: make(chan struct{})}
 	w.ctx, w.stop = context.WithCancelCause(ctx)
 	for range chunks {
