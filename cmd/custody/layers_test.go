@@ -33,7 +33,7 @@ var layers = map[string]layer{
 	"provenance/ledger":   {ours: []string{"provenance", "provenance/folder"}, others: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
 	"provenance/folder":   {},
 	"provenance/inquiry":  {ours: []string{"provenance", "provenance/policy"}},
-	"provenance/evidence": {ours: []string{"provenance", "provenance/folder", "provenance/ledger"}},
+	"provenance/evidence": {ours: []string{"provenance", "provenance/folder", "provenance/ledger"}, others: []string{"golang.org/x/mod"}},
 	"provenance/report":   {ours: []string{"provenance", "provenance/corpus", "provenance/inquiry"}},
 	"provenance/capture":  {ours: []string{"provenance", "provenance/source"}},
 

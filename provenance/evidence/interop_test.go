@@ -1,0 +1,195 @@
+package evidence
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// python runs a script and returns what it printed.
+func python(t *testing.T, script string, args ...string) (string, error) {
+	bin := os.Getenv("CUSTODY_TEST_PYTHON")
+	if bin == "" {
+		t.Skip("SKIPPED: CUSTODY_TEST_PYTHON names no Python with cryptography and securesystemslib (make interop sets it)")
+	}
+	out, err := exec.Command(bin, append([]string{"-c", script}, args...)...).CombinedOutput()
+	return string(out), err
+}
+
+// TestInteropVerifyPy holds verify.py against Verify, on good, damaged and
+// forged dossiers: both say the same of each, and name the same file. One
+// process verifies them all, as a dossier that changes under it.
+func TestInteropVerifyPy(t *testing.T) {
+	good := content(t, written(t, sample(t)))
+	type one struct {
+		Dir  string `json:"dir"`
+		File string `json:"file"` // that has to be named; empty: proven
+		What string `json:"what"`
+	}
+	var cases []one
+	top := t.TempDir()
+	lay := func(file, what string, files map[string][]byte) string {
+		dir := filepath.Join(top, fmt.Sprint(len(cases)))
+		put(t, dir, files)
+		cases = append(cases, one{dir, file, what})
+		return dir
+	}
+	lay("", "good", good)
+	alone := lay("", "evidence alone", good)
+	cases[len(cases)-1].Dir = filepath.Join(alone, "evidence")
+	for name, f := range forgeries(t) {
+		lay(f.file, name, f.files)
+	}
+	for _, d := range damages(good, 97) {
+		files := map[string][]byte{}
+		for name, b := range good {
+			files[name] = b
+		}
+		for name, b := range d.files {
+			if files[name] = b; b == nil {
+				delete(files, name)
+			}
+		}
+		lay(d.name, d.name+": "+d.what, files)
+	}
+	if err := os.Symlink("answer.md", filepath.Join(lay("link", "a link", good), "link")); err != nil {
+		t.Logf("no links here: %v", err)
+		cases = cases[:len(cases)-1]
+	}
+	list, err := json.Marshal(cases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(top, "cases.json")
+	put(t, top, map[string][]byte{"cases.json": list, "verify.py": Verifier})
+	out, err := python(t, `
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import verify
+wrong = 0
+for c in json.load(open(sys.argv[2])):
+    problems = verify.Dossier(c["dir"]).problems
+    names = [p[0] for p in problems]
+    if bool(problems) != bool(c["file"]) or c["file"] and c["file"] not in names:
+        wrong += 1
+        print("%s: verify.py says %s" % (c["what"], problems))
+sys.exit(wrong != 0)
+`, top, path)
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if len(cases) < 200 {
+		t.Errorf("only %d cases", len(cases))
+	}
+	for _, c := range cases {
+		r, err := Verify(c.Dir, Options{})
+		named := false
+		for _, p := range r.Problems {
+			named = named || p.File == c.File
+		}
+		if (err == nil) != (c.File == "") || c.File != "" && !named {
+			t.Errorf("%s: Verify says %v", c.What, r.Problems)
+		}
+	}
+}
+
+// TestInteropVerifyPyRuns runs the copy in a bundle as its README says.
+func TestInteropVerifyPyRuns(t *testing.T) {
+	bin := os.Getenv("CUSTODY_TEST_PYTHON")
+	if bin == "" {
+		t.Skip("SKIPPED: CUSTODY_TEST_PYTHON names no Python with cryptography (make interop sets it)")
+	}
+	b := sample(t)
+	dir := written(t, b)
+	run := func(args ...string) (string, int) {
+		cmd := exec.Command(bin, append([]string{"-I", "evidence/verify.py"}, args...)...)
+		cmd.Dir = dir
+		out, _ := cmd.CombinedOutput()
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	fingerprint := b.Key.Verifier().Fingerprint()
+	for _, pin := range []string{fingerprint, b.Key.Verifier().String()} {
+		if out, code := run(".", "--key", pin); code != 0 || !strings.Contains(out, "PROVEN") || !strings.Contains(out, fingerprint) || !strings.Contains(out, "3 shown, 1 withheld; 2 records") {
+			t.Errorf("exit %d\n%s", code, out)
+		}
+	}
+	if out, code := run(".", "--key", "sha256:00"); code != 1 || !strings.Contains(out, "evidence/key.pub: another key") {
+		t.Errorf("another key: exit %d\n%s", code, out)
+	}
+	put(t, dir, map[string][]byte{"answer.md": []byte("# Another answer\n")})
+	if out, code := run("."); code != 1 || !strings.Contains(out, "answer.md: not the file that was signed") || !strings.Contains(out, "NOT PROVEN") {
+		t.Errorf("another answer: exit %d\n%s", code, out)
+	}
+	if out, code := run("nowhere"); code != 1 || strings.Contains(out, "Traceback") {
+		t.Errorf("no folder: exit %d\n%s", code, out)
+	}
+}
+
+// TestInteropSecuresystemslib has the library of in-toto and TUF verify the
+// envelope, and refuse it changed.
+func TestInteropSecuresystemslib(t *testing.T) {
+	out, err := python(t, `
+import base64, copy, json, sys
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import SSlibKey
+top = sys.argv[1]
+data = json.load(open(top + "/evidence/statement.dsse.json"))
+raw = base64.b64decode(open(top + "/evidence/key.pub").read().split("+", 2)[2])
+keyid = data["signatures"][0]["keyid"]
+key = SSlibKey(keyid, "ed25519", "ed25519", {"public": raw[1:].hex()})
+accepted = Envelope.from_dict(copy.deepcopy(data)).verify([key], 1)
+assert list(accepted) == [keyid], accepted
+statement = json.loads(Envelope.from_dict(copy.deepcopy(data)).payload)
+assert statement["_type"] == "https://in-toto.io/Statement/v1"
+assert all(set(s) == {"name", "digest"} and len(s["digest"]["sha256"]) == 64 for s in statement["subject"])
+changed = dict(copy.deepcopy(data), payload=base64.b64encode(json.dumps(statement).encode()).decode())
+try:
+    Envelope.from_dict(changed).verify([key], 1)
+except VerificationError:
+    print("refused")
+`, written(t, sample(t)))
+	if err != nil || strings.TrimSpace(out) != "refused" {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestInteropStandardTools runs the commands that README.md gives a stranger.
+func TestInteropStandardTools(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIPPED: the commands are those of GNU coreutils")
+	}
+	for _, tool := range []string{"sh", "jq", "openssl", "sha256sum", "base64"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("SKIPPED: no %s here", tool)
+		}
+	}
+	b := sample(t)
+	dir := written(t, b)
+	readme := string(content(t, dir)["evidence/README.md"])
+	m := regexp.MustCompile("(?s)```sh\n(.*?)```").FindStringSubmatch(readme)
+	if m == nil {
+		t.Fatal("README.md has no commands")
+	}
+	script := strings.ReplaceAll(m[1], "/tmp/", t.TempDir()+"/")
+	run := func() (string, error) {
+		cmd := exec.Command("sh", "-ec", script)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	out, err := run()
+	if err != nil || !strings.Contains(out, "Signature Verified Successfully") || !strings.Contains(out, strings.TrimPrefix(b.Key.Verifier().Fingerprint(), "sha256:")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	put(t, dir, map[string][]byte{"answer.md": []byte("# Another answer\n")})
+	if out, err := run(); err == nil || !strings.Contains(out, "answer.md: FAILED") {
+		t.Errorf("with another answer: %v\n%s", err, out)
+	}
+}
