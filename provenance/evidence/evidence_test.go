@@ -252,6 +252,11 @@ func damages(files map[string][]byte, step int) (list []damaged) {
 		with("longer", append(bytes.Clone(good), '\n'))
 		with("removed", nil)
 	}
+	return list
+}
+
+// additions are files that don't belong.
+func additions() (list []damaged) {
 	for _, extra := range []string{"answer.txt", "evidence/notes", "evidence/timestamps/1.tsr", "evidence/.hidden", "other/file"} {
 		list = append(list, damaged{extra, "added", map[string][]byte{extra: []byte("x")}})
 	}
@@ -284,21 +289,24 @@ func (d damaged) apply(t testing.TB, dir string, good map[string][]byte) (undo f
 	}
 }
 
-// TestEveryByteCounts damages every byte of every file but the long texts, of
-// which every 53rd.
+// TestEveryByteCounts damages every byte of what the other files are checked
+// with, and every 7th or 53rd of those.
 func TestEveryByteCounts(t *testing.T) {
 	dir := written(t, sample(t))
 	good := content(t, dir)
-	long, short := map[string][]byte{}, map[string][]byte{}
+	var all []damaged
 	for name, b := range good {
-		if strings.HasSuffix(name, ".md") || strings.HasSuffix(name, ".py") {
-			long[name] = b
-		} else {
-			short[name] = b
+		step := 7
+		switch {
+		case strings.HasSuffix(name, ".md") || strings.HasSuffix(name, ".py"):
+			step = 53
+		case strings.HasSuffix(name, "key.pub") || strings.HasSuffix(name, "checkpoint") || strings.HasSuffix(name, "dsse.json"):
+			step = 1
 		}
+		all = append(all, damages(map[string][]byte{name: b}, step)...)
 	}
 	count := 0
-	for _, d := range append(damages(short, 1), damages(long, 53)...) {
+	for _, d := range append(all, additions()...) {
 		undo := d.apply(t, dir, good)
 		r, err := Verify(dir, Options{})
 		undo()

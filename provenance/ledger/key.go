@@ -111,6 +111,10 @@ var ErrPassphrase = errors.New("the key's passphrase is missing or wrong")
 // p=1, 32 bytes), a nonce of zeros (the salt is new every time, so a key seals
 // once), and the first three lines, with their line ends, as associated data.
 func (k *Key) Encode(passphrase []byte, rand io.Reader) ([]byte, error) {
+	return k.encode(passphrase, rand, scryptLogN)
+}
+
+func (k *Key) encode(passphrase []byte, rand io.Reader, logN int) ([]byte, error) {
 	seed := k.private.Seed()
 	if len(passphrase) == 0 {
 		return fmt.Appendf(nil, "%s%s+%08x+%s\n", plainPrefix, k.verifier.name, k.verifier.id,
@@ -120,8 +124,8 @@ func (k *Key) Encode(passphrase []byte, rand io.Reader) ([]byte, error) {
 	if _, err := io.ReadFull(rand, salt); err != nil {
 		return nil, err
 	}
-	head := fmt.Appendf(nil, "%s\n%s\nscrypt %d %s\n", keyHeader, k.verifier, scryptLogN, base64.StdEncoding.EncodeToString(salt))
-	secret, err := scrypt.Key(passphrase, salt, 1<<scryptLogN, 8, 1, chacha20poly1305.KeySize)
+	head := fmt.Appendf(nil, "%s\n%s\nscrypt %d %s\n", keyHeader, k.verifier, logN, base64.StdEncoding.EncodeToString(salt))
+	secret, err := scrypt.Key(passphrase, salt, 1<<logN, 8, 1, chacha20poly1305.KeySize)
 	if err != nil {
 		return nil, err
 	}
@@ -255,6 +259,16 @@ func ParseVerifier(text string) (Verifier, error) {
 		return Verifier{}, errors.New("verifier key: the key id is not that of the name and key")
 	}
 	return v, nil
+}
+
+// ParseWitness reads the key of a witness, given as one of type 4 or, as older
+// witnesses publish theirs, of type 1.
+func ParseWitness(text string) (Verifier, error) {
+	v, err := ParseVerifier(text)
+	if err != nil || v.Witness() {
+		return v, err
+	}
+	return newVerifier(v.name, typeCosignature, v.public)
 }
 
 // Name is the log's origin, or the witness's name.

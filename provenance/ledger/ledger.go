@@ -122,7 +122,9 @@ func (l *Log) Size() int64 {
 }
 
 // Append adds entries in their order and returns the index of the first. It
-// adds all or none. Many at once are much cheaper than one by one.
+// adds all or none, in one Put of some 230 bytes an entry: a store with a limit
+// on that gets them in several calls. Many at once are much cheaper than one by
+// one.
 func (l *Log) Append(entries ...Entry) (first int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,6 +137,16 @@ func (l *Log) Append(entries ...Entry) (first int64, err error) {
 		if leaves[i], err = e.Bytes(); err != nil {
 			return 0, fmt.Errorf("entry %d: %w", first+int64(i), err)
 		}
+	}
+	state, err := l.store.Get([]byte("N"))
+	if err != nil {
+		return 0, err
+	}
+	if state == nil {
+		state = stateValue(0, 0)
+	}
+	if !bytes.Equal(state, stateValue(first, l.checkpoints)) {
+		return 0, errors.New("the ledger was written to by somebody else since it was opened")
 	}
 	top := l.top.clone()
 	hashes := make([]tlog.Hash, 0, 2*len(entries)+64)

@@ -328,6 +328,68 @@ func TestAppendAllOrNone(t *testing.T) {
 	}
 }
 
+// TestDamagedStore drops and cuts every row: what is read is right, or an error.
+func TestDamagedStore(t *testing.T) {
+	var m Memory
+	l, _ := Open(&m)
+	if _, err := l.Append(entries(t, 0, 100)...); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := l.Root(100)
+	read := func() error {
+		l, err := Open(&m)
+		if err != nil {
+			return err
+		}
+		if l.Size() != 100 {
+			return errors.New("another size")
+		}
+		for i := range int64(100) {
+			proof, err := l.Inclusion(i, 100)
+			if err != nil {
+				return err
+			}
+			for raw, err := range l.Entries(i, i+1) {
+				if err != nil {
+					return err
+				}
+				if err := CheckInclusion(Checkpoint{"", 100, want, nil}, i, raw, proof); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		return nil
+	}
+	if err := read(); err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range m.rows {
+		for _, n := range []int{0, 1, len(value) / 2, len(value) - 1} {
+			m.rows[key] = value[:n:n]
+			if err := read(); err == nil {
+				t.Errorf("row %q cut to %d of %d bytes: no error", key, n, len(value))
+			}
+		}
+		delete(m.rows, key)
+		if err := read(); err == nil {
+			t.Errorf("without row %q: no error", key)
+		}
+		m.rows[key] = value
+	}
+}
+
+func TestTwoWriters(t *testing.T) {
+	var m Memory
+	a, _ := Open(&m)
+	b, _ := Open(&m)
+	if _, err := a.Append(entries(t, 0, 1)...); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Append(entries(t, 0, 1)...); err == nil {
+		t.Error("a log that is behind its store appends")
+	}
+}
+
 func TestSealOpenShred(t *testing.T) {
 	keys := keyring{"x-api": counting(), "": {1}}
 	f := fact(t, 7)
