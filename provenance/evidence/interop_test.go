@@ -1,15 +1,25 @@
 package evidence
 
 import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"custody/provenance/ledger"
 )
 
 // python runs a script and returns what it printed.
@@ -192,5 +202,55 @@ func TestInteropStandardTools(t *testing.T) {
 	put(t, dir, map[string][]byte{"answer.md": []byte("# Another answer\n")})
 	if out, err := run(); err == nil || !strings.Contains(out, "answer.md: FAILED") {
 		t.Errorf("with another answer: %v\n%s", err, out)
+	}
+}
+
+// TestInteropAnchors has a witness and, where openssl is at hand, a time-stamping
+// authority vouch for a dossier's checkpoint. They count only for who trusts them.
+func TestInteropAnchors(t *testing.T) {
+	b := sample(t)
+	b.Timestamps = nil
+	seed := bytes.Repeat([]byte{9}, 32)
+	witness := must(ledger.ParseWitness(must(ledger.NewKey("witness.example/w", bytes.NewReader(seed)))(t).Verifier().String()))(t)
+	text, _, _ := strings.Cut(string(b.Checkpoint), "\n\n")
+	at := day.Add(time.Hour)
+	sig := ed25519.Sign(ed25519.NewKeyFromSeed(seed), fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s\n", at.Unix(), text))
+	raw := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, witness.KeyHash()), uint64(at.Unix()))
+	line := fmt.Sprintf("\u2014 %s %s\n", witness.Name(), base64.StdEncoding.EncodeToString(append(raw, sig...)))
+	b.Checkpoint = must(ledger.AddSignatures(b.Checkpoint, []byte(line), witness))(t)
+
+	want := []ledger.Anchor{{Kind: ledger.AnchorWitness, Name: "witness.example/w", Time: at}}
+	trust := Options{Witnesses: []ledger.Verifier{witness}}
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Log("SKIPPED in part: no openssl here")
+	} else {
+		tmp := t.TempDir()
+		put(t, tmp, map[string][]byte{"request": must(ledger.TimestampRequest(b.Checkpoint))(t), "serial": []byte("01\n"), "conf": []byte(
+			"[req]\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=Test TSA\n[ext]\nextendedKeyUsage=critical,timeStamping\n[tsa]\ndefault_tsa=c\n[c]\nserial=serial\n" +
+				"signer_cert=cert\nsigner_key=key\nsigner_digest=sha256\ndefault_policy=1.2.3\ndigests=sha256\ness_cert_id_alg=sha256\n")})
+		for _, args := range []string{"req -x509 -config conf -extensions ext -days 2 -nodes -newkey rsa:2048 -keyout key -out cert", "ts -reply -config conf -queryfile request -out answer"} {
+			cmd := exec.Command("openssl", strings.Fields(args)...)
+			cmd.Dir = tmp
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("openssl %s: %v\n%s", args, err, out)
+			}
+		}
+		files := content(t, tmp)
+		block, _ := pem.Decode(files["cert"])
+		b.Timestamps = [][]byte{files["answer"]}
+		trust.TSA = []*x509.Certificate{must(x509.ParseCertificate(block.Bytes))(t)}
+		want = append(want, must(ledger.VerifyTimestamp(files["answer"], b.Checkpoint, trust.TSA))(t))
+	}
+	dir := written(t, b)
+	r, err := Verify(dir, trust)
+	if err != nil || !slices.Equal(r.Anchors, want) || len(r.Unchecked) != 0 {
+		t.Errorf("anchors %v, want %v; unchecked %v, %v", r.Anchors, want, r.Unchecked, err)
+	}
+	if first, ok := ledger.Earliest(r.Anchors); !ok || !first.Time.Equal(at) {
+		t.Errorf("earliest %v", first)
+	}
+	r, err = Verify(dir, Options{})
+	if err != nil || len(r.Anchors) != 0 || len(r.Unchecked) != len(want) {
+		t.Errorf("trusting nobody: anchors %v, unchecked %v, %v", r.Anchors, r.Unchecked, err)
 	}
 }

@@ -141,6 +141,7 @@ type Opening struct {
 // Seal makes the entry of a fact of a source, and its opening. The opening
 // need not be kept: as long as the source key lives, Seal makes it again.
 func Seal(keys Keys, source provenance.SourceID, f provenance.Fact) (Entry, Opening, error) {
+	f.Recorded = f.Recorded.UTC()
 	statement, err := provenance.Canonical(f)
 	if err != nil {
 		return Entry{}, Opening{}, err
@@ -173,7 +174,9 @@ func (e Entry) Check(o Opening) error {
 		return err
 	case kind != e.Kind:
 		return fmt.Errorf("%w: kind %q, the entry says %q", ErrNotOpened, kind, e.Kind)
-	case !recorded.UTC().Truncate(time.Microsecond).Equal(e.Recorded):
+	case recorded.Location() != time.UTC:
+		return errors.New("statement: recorded: want a time in UTC")
+	case !recorded.Truncate(time.Microsecond).Equal(e.Recorded):
 		return fmt.Errorf("%w: recorded %s, the entry says %s", ErrNotOpened, recorded.UTC().Format(recordedForm), e.Recorded.UTC().Format(recordedForm))
 	}
 	return nil

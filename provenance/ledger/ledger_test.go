@@ -428,6 +428,19 @@ func TestSealOpenShred(t *testing.T) {
 	if lie.Check(o) == nil || late.Check(o) == nil {
 		t.Error("an entry that says another kind or time than its statement is opened")
 	}
+	// The same time, told in another zone.
+	f.Recorded = f.Recorded.In(time.FixedZone("", 7200))
+	if utc, _, err := Seal(keys, "x-api", f); err != nil || utc != e {
+		t.Errorf("in another zone: %v, %v", utc, err)
+	}
+	abroad, err := provenance.Canonical(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := LeafKey{1}
+	if err := (Entry{f.Kind, key.Commit(abroad), e.Recorded}).Check(Opening{key, abroad}); err == nil || errors.Is(err, ErrNotOpened) {
+		t.Errorf("a statement in another zone: %v", err)
+	}
 	delete(keys, "x-api")
 	if _, _, err := Seal(keys, "x-api", f); !errors.Is(err, ErrShredded) {
 		t.Errorf("after the key is gone: %v", err)
