@@ -29,7 +29,7 @@ var layers = map[string]layer{
 	"provenance/corpus":   {},
 	"provenance/source":   {ours: []string{"provenance", "provenance/corpus"}, others: []string{"golang.org/x/tools", "golang.org/x/text", "github.com/valyala/fastjson"}},
 	"provenance/policy":   {ours: []string{"provenance", "provenance/corpus"}},
-	"provenance/declare":  {ours: []string{"provenance", "provenance/corpus", "provenance/policy"}, others: []string{"go.yaml.in/yaml/v3", "github.com/github/go-spdx"}},
+	"provenance/declare":  {ours: []string{"provenance", "provenance/corpus", "provenance/inquiry", "provenance/policy"}, others: []string{"go.yaml.in/yaml/v3", "github.com/github/go-spdx"}},
 	"provenance/ledger":   {ours: []string{"provenance", "provenance/folder"}, others: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
 	"provenance/folder":   {},
 	"provenance/inquiry":  {ours: []string{"provenance", "provenance/policy"}},
