@@ -220,6 +220,25 @@ func (v *View) LedgerSize() int64 {
 	return n
 }
 
+// Limit makes the view know only the facts that the ledger had at a size. It is
+// for before the view is used.
+func (v *View) Limit(size int64) error {
+	if size > v.LedgerSize() {
+		return fmt.Errorf("the ledger has %d entries, not %d", v.LedgerSize(), size)
+	}
+	v.facts = slices.DeleteFunc(slices.Clone(v.facts), func(f provenance.Fact) bool { return v.LedgerIndex(f) >= size })
+	v.logged = slices.Clone(v.logged)
+	for i := range v.logged {
+		v.logged[i].Count = max(0, min(v.logged[i].Count, size-v.logged[i].First))
+	}
+	v.logged = slices.DeleteFunc(v.logged, func(l logged) bool { return l.Count == 0 })
+	book, err := provenance.Read(v.facts)
+	if err == nil {
+		v.book = book
+	}
+	return err
+}
+
 // RecordedAt is when the last fact under a ledger's size was recorded; zero for a
 // ledger without entries.
 func (v *View) RecordedAt(size int64) time.Time {

@@ -173,7 +173,7 @@ them changed.`,
 		Example: examples("custody datasets", "custody datasets chat-tuning", "custody datasets --json | jq '.datasets[] | {id, by_source}'"),
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			v, err := index.OpenView(a.store)
+			v, err := a.openView()
 			if err != nil {
 				return err
 			}

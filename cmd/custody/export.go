@@ -69,7 +69,7 @@ func (a *app) export(cmd *cobra.Command, f exportFlags) error {
 		return usage(cmd, errors.New("--out: which folder?"))
 	}
 	start := a.now()
-	v, err := index.OpenView(a.store)
+	v, err := a.openView()
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"custody/cmd/internal/ui"
 	"custody/index"
 	"custody/provenance"
+	"custody/provenance/evidence"
 	"custody/provenance/ledger"
 )
 
@@ -378,14 +379,17 @@ alone: nothing of what they commit to.`,
 // verifyAnswer is what `custody ledger verify --json` prints.
 type verifyAnswer struct {
 	Schema      string       `json:"schema"` // custody.verify/1
-	What        string       `json:"what"`   // store, export, evidence
+	What        string       `json:"what"`   // store, export, dossier
 	OK          bool         `json:"ok"`
 	Origin      string       `json:"origin"`
 	Size        int64        `json:"size"`
 	Root        string       `json:"root"`
 	Fingerprint string       `json:"fingerprint"`
-	Entries     int64        `json:"entries"` // or facts, of evidence
-	Sealed      int64        `json:"sealed"`  // in their place, and opened to nobody
+	Entries     int64        `json:"entries"`   // of a dossier: the facts that it proves
+	Sealed      int64        `json:"sealed"`    // in their place, and not shown
+	Claims      int64        `json:"claims"`    // of a dossier's answer, each resting on facts that are proved
+	Absent      []string     `json:"absent"`    // files of the answer, where only the evidence was given
+	Unchecked   []string     `json:"unchecked"` // cosignatures and time-stamps by nobody whose key was given
 	Anchors     []anchorInfo `json:"anchors"`
 	Problems    []problem    `json:"problems"`
 }
@@ -398,6 +402,7 @@ type problem struct {
 func ledgerVerifyCmd(a *app) *cobra.Command {
 	var key string
 	var witnesses []string
+	var authority string
 	cmd := &cobra.Command{
 		Use:   "verify [DIR]",
 		Short: "Verify a dossier, an export, or the store itself",
@@ -409,12 +414,12 @@ have signed: without it a folder proves that it is whole, not whose it is.`,
 		Example: examples("custody ledger verify", "custody ledger verify dossier", "custody ledger verify dossier/evidence --key sha256:8f1c..."),
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ans := verifyAnswer{Schema: "custody.verify/1", Anchors: []anchorInfo{}, Problems: []problem{}}
+			ans := verifyAnswer{Schema: "custody.verify/1", Anchors: []anchorInfo{}, Problems: []problem{}, Absent: []string{}, Unchecked: []string{}}
 			var err error
 			if len(args) == 0 {
 				err = a.verifyStore(cmd, key, &ans)
 			} else {
-				err = verifyFolder(args[0], key, witnesses, &ans)
+				err = verifyFolder(args[0], key, witnesses, authority, &ans)
 			}
 			if err != nil {
 				return err
@@ -430,6 +435,7 @@ have signed: without it a folder proves that it is whole, not whose it is.`,
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "the `KEY` that must have signed: a verifier key, or its fingerprint")
+	cmd.Flags().StringVar(&authority, "authority", "", "certificates of time-stamping authorities that count, in `FILE`, PEM")
 	cmd.Flags().StringArrayVar(&witnesses, "witness", nil, "the verifier `KEY` of a witness whose cosignature counts; may be given again")
 	return cmd
 }
@@ -459,8 +465,50 @@ func (a *app) verifyStore(cmd *cobra.Command, pinned string, ans *verifyAnswer) 
 	return nil
 }
 
-// verifyFolder verifies an exported ledger.
-func verifyFolder(dir, key string, witnesses []string, ans *verifyAnswer) error {
+// isDossier reports whether a folder is a dossier, or the evidence of one, rather
+// than an exported ledger. One from which all that shows it was taken is neither.
+func isDossier(dir string) bool {
+	for _, name := range []string{"evidence", "statement.dsse.json", "facts.jsonl", "verify.py"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// verifyDossier verifies what custody answer wrote.
+func verifyDossier(dir, key string, witnesses []ledger.Verifier, authority string, ans *verifyAnswer) error {
+	opt := evidence.Options{Key: key, Witnesses: witnesses}
+	if authority != "" {
+		var err error
+		if opt.TSA, err = readCertificates(authority); err != nil {
+			return err
+		}
+	}
+	r, err := evidence.Verify(dir, opt)
+	if err != nil && !errors.Is(err, evidence.ErrNotProven) {
+		return err
+	}
+	ans.What, ans.Origin, ans.Size, ans.Root, ans.Fingerprint = "dossier", r.Checkpoint.Origin, r.Checkpoint.Size, hex.EncodeToString(r.Checkpoint.Root[:]), r.Fingerprint
+	ans.Entries, ans.Sealed, ans.Claims = r.Opened+r.Withheld, r.Withheld, r.Claims
+	for _, x := range r.Anchors {
+		ans.Anchors = append(ans.Anchors, anchorInfo{string(x.Kind), x.Name, x.Time})
+	}
+	for _, p := range r.Problems {
+		ans.Problems = append(ans.Problems, problem{p.File, p.Reason})
+	}
+	for _, name := range r.Absent {
+		ans.Absent = append(ans.Absent, name)
+	}
+	ans.Unchecked = append(ans.Unchecked, r.Unchecked...)
+	if err != nil && len(ans.Problems) == 0 {
+		ans.Problems = append(ans.Problems, problem{".", err.Error()})
+	}
+	return nil
+}
+
+// verifyFolder verifies a dossier or an exported ledger.
+func verifyFolder(dir, key string, witnesses []string, authority string, ans *verifyAnswer) error {
 	if st, err := os.Stat(dir); err != nil {
 		return err
 	} else if !st.IsDir() {
@@ -473,6 +521,9 @@ func verifyFolder(dir, key string, witnesses []string, ans *verifyAnswer) error 
 			return fmt.Errorf("--witness: %w", err)
 		}
 		opt.Witnesses = append(opt.Witnesses, v)
+	}
+	if isDossier(dir) {
+		return verifyDossier(dir, key, opt.Witnesses, authority, ans)
 	}
 	r, err := ledger.Verify(dir, opt)
 	if err != nil && !errors.Is(err, ledger.ErrNotProven) {
@@ -496,9 +547,20 @@ func printVerify(w io.Writer, ans verifyAnswer) {
 		fmt.Fprintf(w, "NOT verified: %s\n", ui.Count(int64(len(ans.Problems)), "problem"))
 		return
 	}
-	fmt.Fprintf(w, "verified: %s of %s, root %s\n", ui.Count(ans.Entries, "entry|entries"), ui.Clean(ans.Origin), ans.Root)
+	if ans.What == "dossier" {
+		fmt.Fprintf(w, "verified: %s resting on %s, of the first %s of %s, root %s\n", ui.Count(ans.Claims, "claim"), ui.Count(ans.Entries, "fact"),
+			ui.Count(ans.Size, "entry|entries"), ui.Clean(ans.Origin), ans.Root)
+	} else {
+		fmt.Fprintf(w, "verified: %s of %s, root %s\n", ui.Count(ans.Entries, "entry|entries"), ui.Clean(ans.Origin), ans.Root)
+	}
 	if ans.Sealed > 0 {
-		fmt.Fprintf(w, "%s in place, and opened to nobody\n", ui.Count(ans.Sealed, "entry is|entries are"))
+		fmt.Fprintf(w, "%s in place, and not shown\n", ui.Count(ans.Sealed, "entry is|entries are"))
+	}
+	for _, name := range ans.Absent {
+		fmt.Fprintf(w, "not here, and so not checked: %s\n", ui.Clean(name))
+	}
+	for _, s := range ans.Unchecked {
+		fmt.Fprintf(w, "not checked: %s\n", ui.Clean(s))
 	}
 	fmt.Fprintf(w, "signed by %s\n", ans.Fingerprint)
 	printAnchors(w, ans.Anchors, 0)

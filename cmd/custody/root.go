@@ -23,12 +23,13 @@ type app struct {
 	ui     *ui.Terminal
 	now    func() time.Time
 
-	store    string
-	json     bool
-	quiet    bool
-	asOf     string
-	lockWait time.Duration
-	maxRow   byteSize // of the verbs that read a corpus
+	store        string
+	json         bool
+	quiet        bool
+	asOf         string
+	lockWait     time.Duration
+	checkpointAt int64    // --checkpoint, -1 where it is not given
+	maxRow       byteSize // of the verbs that read a corpus
 
 	judged time.Time // --as-of, or now
 }
@@ -70,6 +71,8 @@ func newRoot(a *app) *cobra.Command {
 	f.BoolVar(&a.json, "json", false, "the answer as one JSON object")
 	f.BoolVar(&a.quiet, "quiet", false, "no notes, no progress; errors are shown")
 	f.StringVar(&a.asOf, "as-of", "", "judge as of this `TIME` (RFC 3339 or a date) instead of now")
+	f.Int64Var(&a.checkpointAt, "checkpoint", -1, "know only the first `N` entries of the ledger, as it was then")
+	f.Lookup("checkpoint").DefValue = ""
 	f.DurationVar(&a.lockWait, "lock-wait", 10*time.Second, "how long to wait for another process that writes the store")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
 	root.AddGroup(&cobra.Group{ID: "find", Title: "Find API content:"}, &cobra.Group{ID: "keep", Title: "Keep and describe:"})
@@ -83,7 +86,7 @@ func newRoot(a *app) *cobra.Command {
 }
 
 // verbs are the commands, in the order that help lists them.
-var verbs = []func(*app) *cobra.Command{demoCmd, ingestCmd, scanCmd, backgroundCmd, traceCmd, declareCmd, datasetsCmd, exportCmd, destroyCmd, ledgerCmd, storeCmd, sourcesCmd, versionCmd, completionCmd}
+var verbs = []func(*app) *cobra.Command{demoCmd, ingestCmd, scanCmd, backgroundCmd, traceCmd, declareCmd, datasetsCmd, exportCmd, answerCmd, destroyCmd, ledgerCmd, storeCmd, sourcesCmd, versionCmd, completionCmd}
 
 // start checks the global flags.
 func (a *app) start() error {

@@ -78,7 +78,7 @@ func (a *app) trace(cmd *cobra.Command, f traceFlags) error {
 	if err != nil {
 		return err
 	}
-	v, err := index.OpenView(a.store)
+	v, err := a.openView()
 	if err != nil {
 		return err
 	}

@@ -138,7 +138,7 @@ var questions = []question{
 	{"training", "Which training runs, models and products used it?", (*run).training},
 	{"terms", "Which versions of the terms applied, and which were accepted by whom?", (*run).terms},
 	{"notices", "Which deletions and other notices came, and was each carried out in time?", (*run).notices},
-	{"completeness", "What was not recorded?", (*run).completeness},
+	{"completeness", "Was everything recorded, and what was not?", (*run).completeness},
 }
 
 // run is one inquiry under way.
