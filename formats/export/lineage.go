@@ -26,7 +26,7 @@ type LineageInput struct {
 	// Records come sorted by source, native id, version and part.
 	Records iter.Seq2[RecordVersion, error]
 	// Matches are the match rows of a dataset's scan, in the contract's order. A
-	// match's slices must stay as they are when the next one is asked for.
+	// match's slices, and what its pointers point to, must not be used again.
 	Matches func(provenance.Dataset) iter.Seq2[corpus.Match, error]
 	// NoticeRecords and DatasetFiles give the lists that lie beside their facts; nil:
 	// those that the facts hold.
@@ -357,7 +357,7 @@ func (x *lineage) writeTerms() error {
 			if err != nil {
 				return err
 			}
-			c.SupersededBy = by
+			c.SupersededBy = &by
 		}
 		rows = append(rows, toTerms(c, string(t.ID), t))
 	}
@@ -458,7 +458,7 @@ func (x *lineage) writeLedger() error {
 			if since != nil && e.FactID != "" {
 				x.recent[e.FactID] = true
 			}
-			if err := add(ledgerRow{e.Index, e.Kind, e.FactID, e.Commitment, known(e.Recorded)}); err != nil {
+			if err := add(ledgerRow{e.Index, e.Kind, some(e.FactID), e.Commitment, known(e.Recorded)}); err != nil {
 				return err
 			}
 		}
@@ -486,22 +486,23 @@ func (x *lineage) fillCallWindows(w *manyRows[callWindowRow]) error {
 	if x.in.CallWindows == nil {
 		return nil
 	}
-	credentials := map[provenance.CredentialLabel]provenance.Credential{}
+	credentials := map[provenance.CredentialLabel]*provenance.Credential{}
 	for i := range x.in.Facts {
 		if f := &x.in.Facts[i]; f.Kind == provenance.KindCredential && x.successors[i] < 0 {
 			c, err := body[provenance.Credential](f)
 			if err != nil {
 				return malformed(f)
 			}
-			credentials[c.Label] = c
+			credentials[c.Label] = &c
 		}
 	}
+	var nobody provenance.Credential
 	return x.each(provenance.KindCallBatch, func(i int, c factColumns) error {
 		batch, err := body[provenance.CallBatch](&x.in.Facts[i])
 		if err != nil {
 			return malformed(&x.in.Facts[i])
 		}
-		many := c.many()
+		many := manyFactColumns(c)
 		for v, err := range x.in.CallWindows(batch) {
 			if err != nil {
 				return fmt.Errorf("call windows of %s: %w", batch.ID, err)
@@ -511,10 +512,10 @@ func (x *lineage) fillCallWindows(w *manyRows[callWindowRow]) error {
 				return nil
 			}
 			owner := credentials[v.Credential]
-			*r = callWindowRow{Source: string(owner.Source), App: string(owner.App), Credential: string(v.Credential), Endpoint: v.Endpoint,
-				Start: micros(v.Start), Until: micros(v.Until()), Seconds: v.Seconds, Calls: v.Calls, OK: v.OK, Throttled: v.Throttled,
-				Limit: above(-1, v.Limit), Remaining: above(-1, v.Remaining), Reset: micros(v.Reset), Records: above(-1, v.Records),
-				Job: v.Job, Batch: batch.ID, manyFactColumns: many}
+			if owner == nil {
+				owner = &nobody
+			}
+			r.set(&v, batch.ID, owner, &many)
 		}
 		return nil
 	})
@@ -542,7 +543,7 @@ func (x *lineage) fillMatches(w *manyRows[lineageMatchRow]) error {
 		if d.Scan == nil {
 			return nil
 		}
-		id, many := string(d.ID()), c.many()
+		id, many := string(d.ID()), manyFactColumns(c)
 		many.Origin = provenance.OriginInferred.String()
 		for m, err := range x.in.Matches(d) {
 			if err != nil {

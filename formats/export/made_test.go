@@ -64,8 +64,8 @@ func (m made) fetchesOf(i int) []int {
 		}
 		return 4*n + 1 + i%3
 	}
-	if i%10 == 0 && pick(i) != pick(i+3) {
-		out := []int{pick(i), pick(i + 3)}
+	if i%10 == 0 && pick(i) != pick(i+7) {
+		out := []int{pick(i), pick(i + 7)}
 		slices.Sort(out)
 		return out
 	}

@@ -91,8 +91,8 @@ func readMatchRows(path string, f *os.File, yield func(corpus.Match) bool) (err 
 	if err != nil {
 		return err
 	}
-	file, err := parquet.OpenFile(f, info.Size())
-	if err != nil {
+	var file *parquet.File
+	if err := caught(func() (err error) { file, err = parquet.OpenFile(f, info.Size()); return err }); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	for _, want := range parquet.SchemaOf(new(matchRow)).Columns() {
@@ -102,13 +102,14 @@ func readMatchRows(path string, f *os.File, yield func(corpus.Match) bool) (err 
 	}
 	rows := parquet.NewGenericReader[matchRow](file)
 	defer func() {
-		if e := rows.Close(); err == nil && e != nil {
+		if e := caught(rows.Close); err == nil && e != nil {
 			err = fmt.Errorf("%s: %w", path, e)
 		}
 	}()
 	buf := make([]matchRow, batch)
 	for at := int64(0); ; {
-		n, err := rows.Read(buf)
+		var n int
+		err := caught(func() (err error) { n, err = rows.Read(buf); return err })
 		for i := range buf[:n] {
 			at++
 			m, ok := buf[i].match()
@@ -144,3 +145,13 @@ func (r *matchRow) match() (corpus.Match, bool) {
 
 // list is a copy that is never nil: an empty list is written as one.
 func list(s []string) []string { return append([]string{}, s...) }
+
+// caught runs a call into parquet-go, which panics on some damaged files.
+func caught(call func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errors.New("damaged data")
+		}
+	}()
+	return call()
+}

@@ -103,7 +103,7 @@ func (x *lineage) readme() string {
 	for _, t := range tables {
 		p("create view %s as from '%s';\n", t.name, t.files())
 	}
-	p("```\n\nPandas, Polars, Arrow and Spark read the file or folder by its name.\n\n| table | rows | |\n|---|---:|---|\n")
+	p("```\n\n`row` and `fetch` are words of SQL: `m.\"row\"`, `m.fetch`.\nPandas, Polars, Arrow and Spark read the file or folder by its name.\n\n| table | rows | |\n|---|---:|---|\n")
 	for _, t := range tables {
 		p("| [%[1]s](#%[1]s) | %[2]d | %[3]s |\n", t.name, x.sizes[t.name].Rows, t.about)
 	}

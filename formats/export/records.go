@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"custody/provenance"
 )
@@ -132,15 +133,12 @@ func (t *recordTables) flush() bool {
 		if r == nil {
 			return false
 		}
-		*r = recordVersionRow{Source: rec.Source, Record: v.Native, Version: v.Version, Part: v.Part, CreatedAt: micros(v.Created), FetchedAt: micros(v.Fetched),
-			Symbols: v.Symbols, Terms: string(v.Terms), TermsNow: string(v.TermsNow), Training: v.Training.String(), TrainingNow: v.TrainingNow.String(),
-			Licence: v.Licence}
+		r.set(v)
 		training, now = stricter(training, v.Training), stricter(now, v.TrainingNow)
 		if v.Fetched.After(newest.Fetched) {
 			newest = v
 		}
-		rec.CreatedAt = earlier(rec.CreatedAt, r.CreatedAt)
-		rec.FetchedAt = earlier(rec.FetchedAt, r.FetchedAt)
+		rec.created, rec.fetched = earlier(rec.created, v.Created), earlier(rec.fetched, v.Fetched)
 		if i == 0 || group[i-1].Version != v.Version {
 			rec.Versions++
 		}
@@ -148,7 +146,9 @@ func (t *recordTables) flush() bool {
 			return false
 		}
 	}
-	rec.Training, rec.TrainingNow, rec.Licence = training.String(), now.String(), newest.Licence
+	rec.licence = newest.Licence
+	rec.CreatedAt, rec.FetchedAt, rec.FetchedLast, rec.Licence = notZero(&rec.created), notZero(&rec.fetched), notZero(&rec.last), notEmpty(&rec.licence)
+	rec.Training, rec.TrainingNow = training.String(), now.String()
 	return true
 }
 
@@ -165,8 +165,10 @@ func (t *recordTables) addFetches(rec *recordRow, before []RecordVersion, v *Rec
 		if r == nil {
 			return false
 		}
-		*r = recordFetchRow{rec.Source, v.Native, v.Version, string(f.Fetch), micros(f.At), string(f.Terms), f.Training.String()}
-		rec.FetchedLast = max(rec.FetchedLast, r.FetchedAt)
+		r.set(v, f)
+		if f.At.After(rec.last) {
+			rec.last = f.At
+		}
 		if !slices.ContainsFunc(before, func(p RecordVersion) bool { return slices.ContainsFunc(p.Fetches, same) }) {
 			rec.Fetches++
 		}
@@ -192,9 +194,9 @@ func stricter(a, b provenance.Right) provenance.Right {
 	return a
 }
 
-// earlier is the earlier of two times of which 0 is not known.
-func earlier(a, b int64) int64 {
-	if a == 0 || b != 0 && b < a {
+// earlier is the earlier of two times, either of which may be unknown.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}
 	return a
