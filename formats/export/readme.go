@@ -49,7 +49,7 @@ var tables = []tableOf{
 	table[transformationRow](layout{name: "transformations", about: "How a dataset came from others.", sorted: byKey, bloom: []string{"id", "output", "fact_id"}}),
 	table[lineageMatchRow](layout{name: "matches", about: "Rows of datasets that are records, or hold one.", many: true,
 		bloom: []string{"record", "fetch"},
-		plain: []string{"version", "part", "evidence.lane", "evidence.digest", "evidence.witnesses.list.element", "evidence.more"}}),
+		plain: []string{"version", "field", "part", "verdict", "training", "training_now", "origin", "evidence.lane", "evidence.digest", "evidence.witnesses.list.element", "evidence.more"}}),
 	table[useRow](layout{name: "uses", about: "Datasets used by products and training runs.", sorted: byKey, bloom: []string{"id", "dataset", "run", "fact_id"}}),
 	table[holdingRow](layout{name: "holdings", about: "Where content is held.", sorted: byKey, bloom: []string{"id", "fact_id"}}),
 	table[noticeRow](layout{name: "notices", about: "What sources asked for: to delete, protect or withhold records, or to take note of terms.", sorted: byKey,

@@ -39,8 +39,8 @@ type layout struct {
 const bitsPerValue = 10 // of a Bloom filter: one false hit in a hundred
 
 func (l *layout) options(meta map[string]string) []parquet.WriterOption {
-	opts := []parquet.WriterOption{parquet.Compression(codec), parquet.MaxRowsPerRowGroup(rowGroup), parquet.DataPageStatistics(true),
-		parquet.CreatedBy("custody", "1", "")}
+	opts := []parquet.WriterOption{parquet.Compression(codec), parquet.MaxRowsPerRowGroup(rowGroup), parquet.CreatedBy("custody", "1", ""),
+		parquet.DataPageStatistics(false)} // the page index and the column chunks have them
 	if len(l.sorted) > 0 {
 		var by []parquet.SortingColumn
 		for _, name := range l.sorted {
