@@ -497,9 +497,7 @@ func verifyDossier(dir, key string, witnesses []ledger.Verifier, authority strin
 	for _, p := range r.Problems {
 		ans.Problems = append(ans.Problems, problem{p.File, p.Reason})
 	}
-	for _, name := range r.Absent {
-		ans.Absent = append(ans.Absent, name)
-	}
+	ans.Absent = append(ans.Absent, r.Absent...)
 	ans.Unchecked = append(ans.Unchecked, r.Unchecked...)
 	if err != nil && len(ans.Problems) == 0 {
 		ans.Problems = append(ans.Problems, problem{".", err.Error()})
