@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"maps"
 	"os"
@@ -41,6 +42,9 @@ from standard input).
 call_windows names a file of counted calls (CSV, Parquet or JSON Lines), or a log
 to be rolled up into windows:
 
+A FILE is YAML, or a table named after its list (apps.csv, destructions.csv) as
+--templates writes them, for people without a command line.
+
   call_windows:
     - calls-2022.csv
     - {file: access.log.gz, form: combined, window: 15m, app: trends,
@@ -50,17 +54,61 @@ to be rolled up into windows:
 
 func declareCmd(a *app) *cobra.Command {
 	var dry bool
+	var templates string
 	cmd := &cobra.Command{
-		Use:     "declare FILE.yaml...",
+		Use:     "declare FILE...",
 		GroupID: "keep",
 		Short:   "State facts: apps, credentials, calls, terms, uses, destructions, holds",
 		Long:    declareHelp,
-		Example: examples("custody declare company.yaml", "custody declare company.yaml calls.yaml --dry-run", "custody declare company.yaml --json | jq .changes"),
-		Args:    atLeast(1, "at least one FILE.yaml"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.declare(cmd, args, dry) },
+		Example: examples("custody declare company.yaml", "custody declare company.yaml calls.yaml --dry-run", "custody declare --templates tables", "custody declare tables/apps.csv tables/credentials.csv"),
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if templates != "" && len(args) == 0 {
+				return a.writeTemplates(templates)
+			}
+			if len(args) == 0 {
+				return usage(cmd, errors.New("declare: want at least one FILE"))
+			}
+			return a.declare(cmd, args, dry)
+		},
 	}
+	cmd.Flags().StringVar(&templates, "templates", "", "write tables to fill in with a spreadsheet to `DIR`, and do no more")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "show what would change, and change nothing")
 	return cmd
+}
+
+// templatesAnswer is what `custody declare --templates --json` prints.
+type templatesAnswer struct {
+	Schema string   `json:"schema"` // custody.templates/1
+	Out    string   `json:"out"`
+	Files  []string `json:"files"`
+}
+
+// writeTemplates writes the empty tables. What is there is left as it is.
+func (a *app) writeTemplates(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	ans := templatesAnswer{Schema: "custody.templates/1", Out: filepath.ToSlash(dir), Files: []string{}}
+	for _, list := range slices.Sorted(maps.Keys(declare.Templates)) {
+		data, _ := declare.Template(list)
+		path := filepath.Join(dir, list+".csv")
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(data)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		ans.Files = append(ans.Files, list+".csv")
+	}
+	return a.answer(ans, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: %s to fill in; then: custody declare %s/*.csv\n", ui.Clean(ans.Out), ui.Count(int64(len(ans.Files)), "table"), ui.Clean(ans.Out))
+	})
 }
 
 // declareAnswer is what `custody declare --json` prints.
@@ -146,6 +194,17 @@ func (a *app) parseDeclarations(view *index.View, args []string) (*declare.Decla
 	}
 	var files []declare.Source
 	for _, name := range args {
+		if filepath.Base(name) == "call_windows.csv" { // as if a YAML file named it
+			data, err := os.ReadFile(name)
+			if err != nil {
+				return nil, hinted(err, "nothing was read")
+			}
+			if len(bytes.Fields(data)) > 1 { // more than the header
+				files = append(files, declare.Source{Name: strings.TrimSuffix(filepath.ToSlash(name), ".csv"), Data: []byte("custody: 1\ncall_windows: call_windows.csv\n"),
+					Env: declare.Env{Folder: filepath.Dir(name)}})
+			}
+			continue
+		}
 		data, err := os.ReadFile(name)
 		if err != nil {
 			return nil, hinted(err, "nothing was read")

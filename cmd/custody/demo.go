@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"embed"
 	"encoding/json"
@@ -38,9 +39,12 @@ records/       invented API records, as the APIs give them
 fetches.json   how they were fetched: app, credential, time
 corpus/        an invented training corpus, some of whose rows are those records
 expect.json    which rows, and what must be found there
+company/       facts about an invented company: apps, credentials, calls, uses, a hold
 store/         the store: custody store info --store store
 matches.jsonl  every match of the scan, and the same as matches.parquet
 report.html    the scan for people
+lineage/       all that the store knows, as Parquet tables
+dossier/       the answer to a demand letter: answer.html, and evidence to verify
 `
 
 // demoFetch is one line of fetches.json.
@@ -70,7 +74,11 @@ type demoSummary struct {
 	Schema      string           `json:"schema"`
 	Out         string           `json:"out"`
 	Ingest      []ingest.Summary `json:"ingest"`
+	Facts       int              `json:"facts"` // declared
 	Scan        corpus.Summary   `json:"scan"`
+	Lineage     int64            `json:"lineage_rows"`
+	Answers     []answered1      `json:"answers"`
+	Verified    bool             `json:"verified"` // the dossier, by nothing but its folder
 	Expected    int              `json:"expected"`
 	AsExpected  int              `json:"as_expected"`
 	Differences []string         `json:"differences"`
@@ -82,10 +90,12 @@ func demoCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "All of it on a small sample that comes with the program",
-		Long: `Indexes a sample of invented API records in a store of its own, scans an invented
-corpus, shows which rows came from an API, and checks that against what was planted.
-Exits with 0 when it ran as expected; the exit code that the scan itself had is
-shown. Never opens your store.`,
+		Long: `Indexes a sample of invented API records in a store of its own, states facts about
+the invented company that fetched them, scans an invented corpus, shows which rows
+came from an API, and checks that against what was planted; writes the lineage as
+tables; answers a demand letter with evidence, and verifies that. Exits with 0 when
+it ran as expected; the exit code that the scan itself had is shown. Never opens
+your store.`,
 		Example: examples("custody demo", "custody demo --out /tmp/custody-demo"),
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -106,7 +116,7 @@ type demo struct {
 }
 
 func (d *demo) run() error {
-	d.sum = demoSummary{Schema: "custody.demo/1", Out: filepath.ToSlash(d.out), Ingest: []ingest.Summary{}, Differences: []string{}}
+	d.sum = demoSummary{Schema: "custody.demo/1", Out: filepath.ToSlash(d.out), Ingest: []ingest.Summary{}, Answers: []answered1{}, Differences: []string{}}
 	if err := d.unpack(); err != nil {
 		return err
 	}
@@ -114,6 +124,9 @@ func (d *demo) run() error {
 	inner := *d.app
 	inner.store = filepath.Join(d.out, "store")
 	if err := index.Init(inner.store, index.InitOptions{Now: inner.now()}); err != nil {
+		return err
+	}
+	if err := d.declare(&inner); err != nil {
 		return err
 	}
 	if err := d.ingest(&inner); err != nil {
@@ -127,6 +140,9 @@ func (d *demo) run() error {
 		return err
 	}
 	if err := d.compare(found); err != nil {
+		return err
+	}
+	if err := d.letter(&inner); err != nil {
 		return err
 	}
 	if err := d.app.answer(d.sum, func(w io.Writer) { d.print(w, found) }); err != nil {
@@ -150,7 +166,7 @@ func (d *demo) unpack() error {
 		if about, err := os.ReadFile(filepath.Join(d.out, demoMark)); err != nil || string(about) != demoAbout {
 			return hinted(fmt.Errorf("%s: not empty, and not made by an earlier demo", d.out), "name another folder: custody demo --out DIR")
 		}
-		for _, name := range []string{"records", "corpus", "store", "fetches.json", "expect.json", "matches.jsonl", "matches.parquet", "report.html"} {
+		for _, name := range []string{"records", "corpus", "company", "store", "lineage", "dossier", "fetches.json", "expect.json", "matches.jsonl", "matches.parquet", "report.html"} {
 			if err := os.RemoveAll(filepath.Join(d.out, name)); err != nil {
 				return err
 			}
@@ -204,8 +220,54 @@ func (d *demo) ingest(a *app) error {
 	return nil
 }
 
+// quietly runs a verb as its user would, and gives its JSON.
+func (d *demo) quietly(a *app, into any, verb func(*app) error) error {
+	inner := *a
+	var out bytes.Buffer
+	inner.stdout, inner.json = &out, true
+	if err := verb(&inner); err != nil {
+		return err
+	}
+	return json.Unmarshal(out.Bytes(), into)
+}
+
+// declare states the facts about the invented company.
+func (d *demo) declare(a *app) error {
+	var ans declareAnswer
+	err := d.quietly(a, &ans, func(a *app) error {
+		return a.declare(d.cmd, []string{filepath.Join(d.out, "company", "company.yaml")}, false)
+	})
+	d.sum.Facts = ans.New
+	return err
+}
+
+// letter writes the lineage, answers the letter, and verifies the dossier.
+func (d *demo) letter(a *app) error {
+	var lineage exportAnswer
+	if err := d.quietly(a, &lineage, func(a *app) error {
+		return a.export(d.cmd, exportFlags{as: "lineage", out: filepath.Join(d.out, "lineage"), since: -1})
+	}); err != nil {
+		return err
+	}
+	d.sum.Lineage = lineage.Rows
+	dossier := filepath.Join(d.out, "dossier")
+	var sum answerSummary
+	if err := d.quietly(a, &sum, func(a *app) error { return a.answerInquiry(d.cmd, answerFlags{inquiry: "twitter-2023", out: dossier}) }); err != nil {
+		return err
+	}
+	d.sum.Answers = sum.Questions
+	check := verifyAnswer{}
+	if err := verifyFolder(dossier, sum.Fingerprint, nil, "", &check); err != nil {
+		return err
+	}
+	if d.sum.Verified = len(check.Problems) == 0; !d.sum.Verified {
+		d.differ("dossier: %s: %s", check.Problems[0].File, check.Problems[0].Reason)
+	}
+	return nil
+}
+
 func (d *demo) scan(a *app) error {
-	f := scanFlags{name: "demo", minShare: 0.3, workers: 1, matches: filepath.Join(d.out, "matches.jsonl"), report: filepath.Join(d.out, "report.html")}
+	f := scanFlags{name: "chat-tuning@2", minShare: 0.3, workers: 1, matches: filepath.Join(d.out, "matches.jsonl"), report: filepath.Join(d.out, "report.html")}
 	path := []string{filepath.Join(d.out, "corpus")}
 	command := "custody scan " + shellWord(path[0]) + " --store " + shellWord(a.store)
 	sum, _, err := a.runScan(d.cmd, path, f, command)
@@ -213,7 +275,7 @@ func (d *demo) scan(a *app) error {
 		return err
 	}
 	d.sum.Scan = sum
-	f.matches, f.report = filepath.Join(d.out, "matches.parquet"), ""
+	f.name, f.matches, f.report = "", filepath.Join(d.out, "matches.parquet"), ""
 	_, _, err = a.runScan(d.cmd, path, f, command)
 	return err
 }
@@ -300,9 +362,18 @@ func (d *demo) print(w io.Writer, found []corpus.Match) {
 	for _, line := range d.sum.Differences {
 		fmt.Fprintf(w, "  not as expected: %s\n", line)
 	}
+	fmt.Fprintf(w, "\nThe letter, from %s and the matches:\n\n", ui.Count(int64(d.sum.Facts), "declared fact"))
+	for _, q := range d.sum.Answers {
+		fmt.Fprintf(w, "  %-14s %-8s %s, %s\n", q.ID, q.Answer, ui.Count(int64(q.Claims), "claim"), ui.Count(int64(q.Gaps), "gap"))
+	}
+	verified := "NOT verified"
+	if d.sum.Verified {
+		verified = "verified"
+	}
 	out := ui.Clean(filepath.ToSlash(d.out))
-	fmt.Fprintf(w, "\nOpen %s/report.html, or go on by hand:\n\n  custody scan %s/corpus --store %s/store\n  custody trace --id x-api:%s --store %s/store\n",
-		out, out, out, firstRecord(found), out)
+	fmt.Fprintf(w, "\nThe dossier is %s. Lineage: %s in %s/lineage.\n", verified, ui.Count(d.sum.Lineage, "row"), out)
+	fmt.Fprintf(w, "\nOpen %s/report.html and %s/dossier/answer.html, or go on by hand:\n\n  custody scan %s/corpus --store %s/store\n  custody trace --id x-api:%s --store %s/store\n  custody ledger verify %s/dossier\n",
+		out, out, out, out, firstRecord(found), out, out)
 }
 
 func gateWord(g corpus.Gate) string {

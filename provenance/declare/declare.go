@@ -201,7 +201,14 @@ func (r *reader) err() error {
 // readTop reads the mapping that a file is.
 func (r *reader) readTop(data []byte, read func(top *object)) {
 	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
+	if list, ok := isTable(r.file); ok {
+		top, err := tableNode(list, data)
+		if err != nil {
+			r.fail(nil, "", "%s", err)
+			return
+		}
+		doc.Content = []*yaml.Node{top}
+	} else if err := yaml.Unmarshal(data, &doc); err != nil {
 		r.fail(nil, "", "%s", yamlReason(err))
 		return
 	}

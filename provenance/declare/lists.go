@@ -13,14 +13,17 @@ import (
 
 // lists are the lists of a declare file, each with the function that reads one
 // entry. A new kind of statement is one entry here.
-var lists = []struct {
-	name string
-	read func(*reader, *object)
-}{
+var lists = []listReader{
 	{"organisations", organisation}, {"sources", sourceInfo}, {"terms", terms}, {"acceptances", acceptance}, {"rate_rules", rateRule},
 	{"apps", app}, {"credentials", credential}, {"fetches", fetch}, {"datasets", dataset}, {"transformations", transformation},
 	{"uses", use}, {"holdings", holding}, {"notices", notice}, {"destructions", destruction}, {"holds", hold}, {"licences", licence},
 	{"opt_outs", optOut}, {"coverage", coverage}, {"retract", retraction},
+}
+
+// listReader reads the entries of one list.
+type listReader struct {
+	name string
+	read func(*reader, *object)
 }
 
 func organisation(r *reader, o *object) {
