@@ -448,7 +448,7 @@ func TestLineageOrder(t *testing.T) {
 		},
 		"ledger": func(in *LineageInput) {
 			in.Ledger = func(yield func(LedgerEntry, error) bool) {
-				_ = yield(LedgerEntry{Index: 4}, nil) && yield(LedgerEntry{Index: 4}, nil)
+				_ = yield(LedgerEntry{Index: 4}, nil) && yield(LedgerEntry{Index: 3}, nil)
 			}
 		},
 		"a malformed fact": func(in *LineageInput) { in.Facts[0].Body = []byte(`[7]`) },

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"custody/provenance"
 	"custody/provenance/corpus"
 )
 
@@ -128,5 +130,74 @@ func TestReadMatchesErrors(t *testing.T) {
 	}
 	if _, err := readAll(filepath.Join(parquetOf, "ledger.parquet")); err == nil || !strings.Contains(err.Error(), "no column") {
 		t.Errorf("a file of other columns: got %v", err)
+	}
+}
+
+// FuzzReadMatches holds that any bytes are read or refused with their line,
+// twice the same, and that what was read is written and read back the same.
+func FuzzReadMatches(f *testing.F) {
+	seed := filepath.Join(f.TempDir(), "seed.jsonl")
+	write(f, seed, sample())
+	b, err := os.ReadFile(seed)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte("\n{\"file\":\"a\",\"row\":1,\"verdict\":\"near\"}\n{"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		read := func() ([]corpus.Match, error) {
+			var out []corpus.Match
+			err := readMatchLines("m.jsonl", bytes.NewReader(b), func(m corpus.Match) bool { out = append(out, m); return true })
+			return out, err
+		}
+		rows, err := read()
+		again, err2 := read()
+		if fmt.Sprint(err) != fmt.Sprint(err2) || !reflect.DeepEqual(rows, again) {
+			t.Fatalf("got %v, then %v", err, err2)
+		}
+		if err != nil && !strings.HasPrefix(err.Error(), "m.jsonl:") {
+			t.Fatalf("no place: %v", err)
+		}
+		path := filepath.Join(t.TempDir(), "again.jsonl")
+		write(t, path, rows)
+		back, err := readAll(path)
+		if err != nil || !reflect.DeepEqual(back, rows) {
+			t.Fatalf("got %+v, %v\nwant %+v", back, err, rows)
+		}
+	})
+}
+
+// BenchmarkReadMatches reads 100 k match rows back.
+func BenchmarkReadMatches(b *testing.B) {
+	for _, ext := range []string{".jsonl", ".parquet"} {
+		b.Run(ext[1:], func(b *testing.B) {
+			m := made{records: 10_000, matches: 100_000}
+			path := filepath.Join(b.TempDir(), "m"+ext)
+			w, err := NewMatchWriter(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for x := range m.matchesOf(m.pool(8192))(provenance.Dataset{Name: "d"}) {
+				if err := w.Write(&x); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := w.Close(); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				n := 0
+				for _, err := range ReadMatches(path) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					n++
+				}
+				if n != m.matches {
+					b.Fatalf("got %d rows", n)
+				}
+			}
+			b.ReportMetric(float64(b.N)*float64(m.matches)/b.Elapsed().Seconds(), "rows/s")
+		})
 	}
 }

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession, functions as F
 folder = sys.argv[1]
 expected = json.load(sys.stdin)
 spark = (SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").config("spark.sql.session.timeZone", "UTC")
-         .config("spark.sql.shuffle.partitions", "1").config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1").getOrCreate())
+         .config("spark.sql.shuffle.partitions", "1").config("spark.sql.codegen.wholeStage", "false").config("spark.sql.codegen.factoryMode", "NO_CODEGEN").config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1").getOrCreate())
 frames = {}
 for name, want in expected["rows"].items():
     path = f"{folder}/{name}" if os.path.isdir(f"{folder}/{name}") else f"{folder}/{name}.parquet"
