@@ -113,13 +113,8 @@ func (x *lineage) readme() string {
 			p(" Sorted by `%s`.", strings.Join(t.sorted, "`, `"))
 		}
 		p(" Bloom filters: `%s`.\n\n| column | type | |\n|---|---|---|\n", strings.Join(t.bloom, "`, `"))
-		docs := docsOf(t.row)
-		for _, c := range schemaOf(t.row).Fields() {
-			kind := typeName(c)
-			if c.Optional() {
-				kind += ", null"
-			}
-			p("| `%s` | %s | %s |\n", c.Name(), kind, escape(docs[c.Name()]))
+		for _, c := range columnsIn(t.row, "") {
+			p("| `%s` | %s | %s |\n", c.name, c.kind, escape(c.doc))
 		}
 	}
 	return b.String()
@@ -129,21 +124,50 @@ func schemaOf(row reflect.Type) *parquet.Schema {
 	return parquet.SchemaOf(reflect.New(row).Interface())
 }
 
-// docsOf are the doc tags of a row's columns, those of embedded structs too.
-func docsOf(row reflect.Type) map[string]string {
-	docs := map[string]string{}
+// column is a column as README.md has it. A field of a struct, or of a list's
+// structs, has its path for a name: what.source.
+type column struct{ name, kind, doc string }
+
+func columnsIn(row reflect.Type, prefix string) []column {
+	docs, inner := map[string]string{}, map[string]reflect.Type{}
+	describe(row, docs, inner)
+	var out []column
+	for _, c := range schemaOf(row).Fields() {
+		kind := typeName(c)
+		if c.Optional() {
+			kind += ", null"
+		}
+		out = append(out, column{prefix + c.Name(), kind, docs[c.Name()]})
+		if t := inner[c.Name()]; t != nil {
+			for _, f := range columnsIn(t, prefix+c.Name()+".") {
+				if f.doc != "" {
+					out = append(out, f)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// describe notes the doc tags of a row's columns, those of embedded structs
+// too, and the structs that its columns hold.
+func describe(row reflect.Type, docs map[string]string, inner map[string]reflect.Type) {
 	for i := range row.NumField() {
 		f := row.Field(i)
 		if f.Anonymous {
-			for name, doc := range docsOf(f.Type) {
-				docs[name] = doc
-			}
+			describe(f.Type, docs, inner)
 			continue
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("parquet"), ",")
 		docs[name] = f.Tag.Get("doc")
+		t := f.Type
+		if t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+			t = t.Elem()
+		}
+		if t.Kind() == reflect.Struct && t != reflect.TypeFor[time.Time]() {
+			inner[name] = t
+		}
 	}
-	return docs
 }
 
 func typeName(n parquet.Node) string {

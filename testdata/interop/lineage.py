@@ -37,7 +37,7 @@ for section in re.split(r"^## ", readme, flags=re.M)[1:]:
     path = re.search(r"File: `([^`]+)`", section)[1]
     bloom = re.findall(r"`([^`]+)`", re.search(r"Bloom filters: (.*)\.", section)[1])
     order = re.search(r"Sorted by (.*?)\. Bloom", section)
-    columns = re.findall(r"^\| `([^`]+)` \| ([^|]+?) \|", section, flags=re.M)
+    columns = re.findall(r"^\| `([^`.]+)` \| ([^|]+?) \|", section, flags=re.M)  # a.b is a field of a
     tables[name] = dict(path=path, bloom=bloom, columns=columns, order=re.findall(r"`([^`]+)`", order[1]) if order else [])
 check({n: len(t["columns"]) > 0 for n, t in tables.items()}, {n: True for n in expected["rows"]}, "tables")
 
