@@ -165,6 +165,16 @@ func (c *Corpus) again(name string) bool {
 	return was
 }
 
+// Consumed is how many of the file's stored bytes were read so far, those that
+// were read twice once.
+func (f *File) Consumed() int64 {
+	n := f.read.Load()
+	if f.name != "" {
+		n = min(n, f.Size)
+	}
+	return n
+}
+
 // Close removes what standard input was spooled to. It may be called more than
 // once, and after it standard input can't be read.
 func (c *Corpus) Close() error {

@@ -32,6 +32,11 @@ type scanFlags struct {
 	report   string
 	unread   string
 	policy   string
+	shard    string
+	result   string
+	merge    bool
+	showText bool
+	sample   float64
 	minShare float64
 	fast     bool
 	workers  int
@@ -71,6 +76,11 @@ Without a store only what shows by its shape can be found.`,
 	fs.StringVar(&f.policy, "policy", "", "judge by the rules of `FILE`, .yaml, before the default gate")
 	fs.StringVar(&f.unread, "unread", "", "write everything that could not be read to `FILE`, .jsonl")
 	fs.Float64Var(&f.minShare, "min-share", 0.3, "the least `SHARE` of a record that counts as a part of it")
+	fs.Float64Var(&f.sample, "sample", 0, "scan this `SHARE` of the rows, drawn by a fixed hash, and say what it tells of all")
+	fs.StringVar(&f.shard, "shard", "", "scan shard `i/n` of the corpus alone, and write its result to a file")
+	fs.StringVar(&f.result, "result", "", "the `FILE` for the result of --shard; default shard-i-of-n.jsonl")
+	fs.BoolVar(&f.merge, "merge", false, "the PATHs are the results of all shards: join them")
+	fs.BoolVar(&f.showText, "show-text", false, "show the matched text in the report")
 	fs.BoolVar(&f.fast, "fast", false, "look at fewer places: runs of 31 symbols are found, not of 24")
 	a.maxRowFlag(cmd)
 	workersFlag(cmd, &f.workers)
@@ -80,6 +90,12 @@ Without a store only what shows by its shape can be found.`,
 func (a *app) scan(cmd *cobra.Command, args []string, f scanFlags) error {
 	if err := checkScan(cmd, f); err != nil {
 		return err
+	}
+	switch {
+	case f.merge:
+		return a.mergeScan(cmd, args, f)
+	case f.shard != "":
+		return a.scanShard(cmd, args, f)
 	}
 	sum, top, err := a.runScan(cmd, args, f, commandLine(cmd, args))
 	if err != nil && !errors.Is(err, context.Canceled) {
@@ -102,6 +118,12 @@ func checkScan(cmd *cobra.Command, f scanFlags) error {
 	}
 	if f.minShare <= 0 || f.minShare > 1 {
 		return usage(cmd, fmt.Errorf("--min-share: want a share above 0 and up to 1, got %v", f.minShare))
+	}
+	if cmd.Flags().Changed("sample") && !(f.sample > 0 && f.sample < 1) {
+		return usage(cmd, fmt.Errorf("--sample: want a share above 0 and below 1, got %v", f.sample))
+	}
+	if f.showText && f.report == "" {
+		return usage(cmd, errors.New("--show-text: there is no --report to show it in"))
 	}
 	for _, o := range []struct{ flag, file, ends string }{{"matches", f.matches, ".jsonl .parquet"}, {"report", f.report, ".html"}, {"unread", f.unread, ".jsonl"}} {
 		if o.file == "" {
@@ -166,7 +188,7 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command st
 	start := a.now()
 	sum, _, err := scan.Run(cmd.Context(), scan.Options{
 		View: view, Catalogue: catalogue(view), Parts: c.Parts(cmd.Context()), Text: fieldList(f.text), RowID: f.rowID, MinShare: f.minShare,
-		Fast: f.fast, Workers: f.workers, AsOf: a.judged, Dataset: name, Policy: rules, Match: out.match, Unread: out.unreadLine,
+		Sample: f.sample, ShowText: f.showText, Fast: f.fast, Workers: f.workers, AsOf: a.judged, Dataset: name, Policy: rules, Match: out.match, Unread: out.unreadLine,
 		Progress: func(rows, matched int64) {
 			read, total := c.Progress()
 			p.Update(read, total, func() string { return ui.Count(rows, "row") + ", " + ui.Number(matched) + " matched" })
@@ -184,7 +206,7 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command st
 		sum.Complete, sum.Exit = false, 130
 	}
 	top := out.strongest()
-	if ferr := out.finish(&sum, top, report.Options{Command: command, Version: readVersion().Version, AsOf: a.judged}); ferr != nil {
+	if ferr := out.finish(&sum, top, reportOptions(a, command, f.showText)); ferr != nil {
 		return none, nil, ferr
 	}
 	if stored != nil && err == nil {
@@ -209,6 +231,15 @@ func (a *app) view(cmd *cobra.Command) (*index.View, error) {
 	return nil, err
 }
 
+// reportOptions are what a report says beside the summary.
+func reportOptions(a *app, command string, showText bool) report.Options {
+	opt := report.Options{Command: command, Version: readVersion().Version, AsOf: a.judged}
+	if showText {
+		opt.Text = func(m *corpus.Match) string { return m.Text }
+	}
+	return opt
+}
+
 // readPolicy reads a policy file; without a name there is none.
 func readPolicy(name string) (*policy.Policy, error) {
 	if name == "" {
@@ -223,6 +254,14 @@ func readPolicy(name string) (*policy.Policy, error) {
 		return nil, hinted(errors.New(redactLines(err.Error())), "nothing was read")
 	}
 	return p, nil
+}
+
+// generationOf is the commit that a view shows; 0 without a store.
+func generationOf(v *index.View) int64 {
+	if v == nil {
+		return 0
+	}
+	return v.Generation
 }
 
 // catalogue is the sources that are known, with what the store declares of them.

@@ -51,8 +51,40 @@ func TestScript(t *testing.T) {
 			"field":   field,
 			"shape":   shape,
 			"nowhere": nowhere,
+			"untimed": untimed,
+			"for":     each,
 		},
 	})
+}
+
+// untimed writes a JSON answer without what differs from run to run:
+// untimed stdout FILE.
+func untimed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: untimed stdout FILE")
+	}
+	var v map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &v))
+	delete(v, "seconds")
+	b, err := json.MarshalIndent(v, "", " ")
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), append(b, '\n'), 0o644))
+}
+
+// each runs a command that exits with 0 for 1 to N in place of @: for N COMMAND...
+func each(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: for N COMMAND...")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for i := 1; i <= n; i++ {
+		var one []string
+		for _, a := range args[2:] {
+			one = append(one, strings.ReplaceAll(a, "@", strconv.Itoa(i)))
+		}
+		ts.Check(ts.Exec(args[1], one...))
+	}
 }
 
 // nowhere checks that no file of a folder holds a text: nowhere DIR TEXT.

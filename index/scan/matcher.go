@@ -169,6 +169,10 @@ func (m *matcher) use(p *corpus.Path) pathUse {
 func (m *matcher) scanRow(row *corpus.Row, f *found) {
 	f.rows++
 	f.bytes += row.Bytes
+	if m.opt.Sample > 0 && !drawn(row.File, row.Number, m.opt.Sample) {
+		return
+	}
+	f.drawn++
 	m.resetRow()
 	text := false
 	for i := range row.Leaves {

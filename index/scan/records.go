@@ -217,6 +217,9 @@ func (m *matcher) match(row *corpus.Row, id *string, c *candidate, r *rights) co
 	if c.to >= 0 {
 		field, from, to := strings.Clone(c.field), int64(c.from), int64(c.to)
 		out.Field, out.SpanStart, out.SpanEnd = &field, &from, &to
+		if m.opt.ShowText {
+			out.Text = spanText(row, field, from, to)
+		}
 	}
 	for _, w := range c.witnesses {
 		if !slices.Contains(out.Evidence.Witnesses, w) {
@@ -239,6 +242,24 @@ func (m *matcher) match(row *corpus.Row, id *string, c *candidate, r *rights) co
 	}
 	out.FetchedAt, out.WindowFrom, out.WindowTo, out.Licence = r.fetchedAt, r.from, r.until, r.licence
 	return out
+}
+
+// shownBytes is how much of a matched span is shown.
+const shownBytes = 600
+
+func spanText(row *corpus.Row, field string, from, to int64) string {
+	for i := range row.Leaves {
+		l := &row.Leaves[i]
+		if l.Name != field || to > int64(len(l.Text)) || from > to {
+			continue
+		}
+		text := l.Text[from:to]
+		if len(text) > shownBytes {
+			text = text[:shownBytes] + "…"
+		}
+		return strings.ToValidUTF8(strings.Clone(text), "")
+	}
+	return ""
 }
 
 func deref(s *string) string {

@@ -27,6 +27,8 @@ type Options struct {
 	Text      []string // fields to compare, by path; empty: those of source.TextFields that are there
 	RowID     string   // field with the row's id; empty: id, _id or uuid
 	MinShare  float64  // of a record that a partial match must cover; 0: 0.3
+	Sample    float64  // scan this share of the rows; 0: all
+	ShowText  bool     // keep the matched span in Match.Text
 	Fast      bool     // window of 16: any shared run of 31 symbols is found, not of 24
 	Workers   int      // at least 1
 	AsOf      time.Time
@@ -60,6 +62,7 @@ func Run(ctx context.Context, opt Options) (corpus.Summary, policy.Tally, error)
 type found struct {
 	file           string
 	rows, bytes    int64
+	drawn          int64 // rows that were scanned
 	matches        []corpus.Match
 	verdicts       []rowVerdict
 	unread         []error
@@ -87,6 +90,7 @@ type totals struct {
 	bySource       map[string]*sourceTotal
 	scanned, other map[string]bool
 	bytes          int64 // decoded, of all rows
+	drawn          int64 // rows that were scanned
 	file           string
 	fileRows       int64
 	fileFields     bool
@@ -119,6 +123,7 @@ func (t *totals) add(f *found) error {
 	t.fileFields = t.fileFields || len(f.scanned) > 0
 	t.sum.Rows += f.rows
 	t.bytes += f.bytes
+	t.drawn += f.drawn
 	c := &t.sum.Coverage
 	c.RowsEmpty += f.empty
 	c.RowsTestable += f.testable
@@ -265,7 +270,10 @@ func (t *totals) summary(sh *shared, complete bool) corpus.Summary {
 	s.Fields.Scanned, s.Fields.NotScanned = sortedKeys(t.scanned), sortedKeys(t.other)
 	var gate corpus.Gate
 	gate, s.Reasons = policy.Gate(t.opt.Policy, t.tally, policy.Corpus{Rows: s.Rows, Bytes: t.bytes, Unread: s.UnreadTotal.Files + s.UnreadTotal.Rows,
-		Records: s.Coverage.Records, Complete: complete})
+		Records: s.Coverage.Records, Complete: complete, Sampled: t.opt.Sample > 0})
+	if t.opt.Sample > 0 {
+		s.Sample = sampled(t.opt.Sample, s.Rows, t.drawn, s.MatchedRows)
+	}
 	s.Policy = t.opt.Policy.Result(t.tally)
 	s.Gate, s.Exit = gate, gate.Exit()
 	return *s

@@ -74,6 +74,7 @@ type Match struct {
 	WindowFrom *time.Time `json:"window_from"`
 	WindowTo   *time.Time `json:"window_until"`
 	Evidence   Evidence   `json:"evidence"`
+	Text       string     `json:"-"` // the matched span, where it is to be shown
 }
 
 // Evidence is how a match was found.
@@ -126,6 +127,16 @@ type Coverage struct {
 	BelowShare     int64 `json:"below_share"`     // (row, record) pairs with a run too small to report
 	Hot            int64 `json:"hot"`             // fingerprints met that more than 64 texts share
 	Guarantee      *int  `json:"guarantee_symbols"`
+}
+
+// Sample is what a scan of some of the rows says of all of them.
+type Sample struct {
+	Share   float64 `json:"share"` // that was asked for
+	Rows    int64   `json:"rows"`  // read
+	Drawn   int64   `json:"drawn"` // and scanned
+	Matched float64 `json:"matched_share"`
+	Low     float64 `json:"low"`  // of the share of matched rows among all, at 95 %
+	High    float64 `json:"high"` //
 }
 
 // PolicyResult is what the rules of a policy decided.
@@ -189,6 +200,7 @@ type Summary struct {
 	Unread       []Unread         `json:"unread"` // the first 100
 	UnreadTotal  UnreadTotal      `json:"unread_total"`
 	Coverage     Coverage         `json:"coverage"`
+	Sample       *Sample          `json:"sample"` // nil: every row was scanned
 	Policy       *PolicyResult    `json:"policy"` // nil: the default gate
 	Gate         Gate             `json:"gate"`
 	Reasons      []string         `json:"reasons"`

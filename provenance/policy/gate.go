@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -154,6 +156,7 @@ type Corpus struct {
 	Unread      int64 // inputs
 	Records     int64 // indexed, to compare against
 	Complete    bool
+	Sampled     bool // only some rows were scanned
 }
 
 // Gate is the gate of a policy, or, where p is nil, the default gate of the
@@ -180,6 +183,9 @@ func Gate(p *Policy, t Tally, c Corpus) (corpus.Gate, []string) {
 	reasons = append(reasons, p.remarks(&t, c)...)
 	if p != nil && len(p.Rules) == 0 {
 		unknown("the policy has no rule")
+	}
+	if c.Sampled {
+		unknown("only a sample of the rows was scanned")
 	}
 	if !complete {
 		unknown("the scan was interrupted")
@@ -264,4 +270,61 @@ func thousands(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// tallyJSON is a tally as a shard's result has it.
+type tallyJSON struct {
+	Failing  []failureJSON    `json:"failing,omitempty"`
+	Ruled    map[int][2]int64 `json:"ruled,omitempty"` // rows, bytes
+	Weak     int64            `json:"weak,omitempty"`
+	Lesser   int64            `json:"lesser,omitempty"`
+	Allowed  int64            `json:"allowed,omitempty"`
+	Anything int64            `json:"anything,omitempty"`
+}
+
+type failureJSON struct {
+	Source  provenance.SourceID `json:"source"`
+	Right   provenance.Right    `json:"right"`
+	Verdict corpus.Verdict      `json:"verdict"`
+	Rows    int64               `json:"rows"`
+}
+
+// MarshalJSON writes the tally so that UnmarshalJSON reads it back.
+func (t Tally) MarshalJSON() ([]byte, error) {
+	out := tallyJSON{Weak: t.weak, Lesser: t.lesser, Allowed: t.allowed, Anything: t.anything}
+	for f, n := range t.failing {
+		out.Failing = append(out.Failing, failureJSON{f.source, f.right, f.verdict, n})
+	}
+	slices.SortFunc(out.Failing, func(a, b failureJSON) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Right, b.Right), cmp.Compare(a.Verdict, b.Verdict))
+	})
+	for i, n := range t.ruled {
+		if out.Ruled == nil {
+			out.Ruled = map[int][2]int64{}
+		}
+		out.Ruled[i] = [2]int64{n.rows, n.bytes}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (t *Tally) UnmarshalJSON(b []byte) error {
+	var in tallyJSON
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
+	}
+	*t = Tally{weak: in.Weak, lesser: in.Lesser, allowed: in.Allowed, anything: in.Anything}
+	for _, f := range in.Failing {
+		if t.failing == nil {
+			t.failing = map[failure]int64{}
+		}
+		t.failing[failure{f.Source, f.Right, f.Verdict}] = f.Rows
+	}
+	for i, n := range in.Ruled {
+		if t.ruled == nil {
+			t.ruled = map[int]ruled{}
+		}
+		t.ruled[i] = ruled{n[0], n[1]}
+	}
+	return nil
 }
