@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/FastFilter/xorfilter v0.4.2-0.20260120015552-4e5a4d9df65a // binary fuse filters, by their authors
+	github.com/andybalholm/brotli v1.1.1 // Content-Encoding: br, in WARC; Parquet needs it anyway
 	github.com/cespare/xxhash/v2 v2.3.0 // XXH64, which the fingerprints are
 	github.com/dgraph-io/badger/v4 v4.9.6 // facts and manifest; index only
 	github.com/github/go-spdx/v2 v2.8.0 // SPDX licence expressions and the list of licences
@@ -26,7 +27,6 @@ require (
 )
 
 require (
-	github.com/andybalholm/brotli v1.1.1 // indirect
 	github.com/dgraph-io/ristretto/v2 v2.2.0 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
 	github.com/go-logr/logr v1.4.3 // indirect

@@ -63,7 +63,7 @@ type partSeq = iter.Seq2[iter.Seq2[*corpus.Row, error], error]
 // Table is all formats, in the order in which they are tried.
 func Table() []Format { return slices.Clone(table) }
 
-var table = []Format{parquetFormat, jsonLinesFormat, jsonFormat, csvFormat, tsvFormat, textFormat}
+var table = []Format{parquetFormat, warcFormat, jsonLinesFormat, jsonFormat, csvFormat, tsvFormat, textFormat}
 
 // Corpus is the files that some paths mean. Close it when it is no longer read.
 type Corpus struct {

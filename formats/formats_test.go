@@ -518,12 +518,14 @@ func FuzzJSON(f *testing.F)      { fuzz(f, "json", "x.json") }
 func FuzzCSV(f *testing.F)       { fuzz(f, "csv", "x.csv") }
 func FuzzTSV(f *testing.F)       { fuzz(f, "tsv", "x.tsv") }
 func FuzzText(f *testing.F)      { fuzz(f, "text", "x.txt") }
+func FuzzWARC(f *testing.F)      { fuzz(f, "warc", "x.warc") }
+func FuzzARC(f *testing.F)       { fuzz(f, "warc", "x.arc") }
 func FuzzParquet(f *testing.F)   { fuzz(f, "parquet", "x.parquet") }
 
 // BenchmarkRead reads each format's sample, made a few megabytes long where it
 // can be repeated.
 func BenchmarkRead(b *testing.B) {
-	for _, name := range []string{"jsonl/sample.jsonl", "json/objects.json", "csv/sample.csv", "tsv/sample.tsv", "text/sample.txt", "parquet/sample.parquet"} {
+	for _, name := range []string{"jsonl/sample.jsonl", "json/objects.json", "csv/sample.csv", "tsv/sample.tsv", "text/sample.txt", "warc/sample.warc", "parquet/sample.parquet"} {
 		b.Run(filepath.Dir(name), func(b *testing.B) {
 			data, err := os.ReadFile(filepath.Join(samples, name))
 			if err != nil {

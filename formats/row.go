@@ -145,24 +145,10 @@ func (f *flattener) use(c *node) *node {
 
 // json flattens one JSON document. The reason is empty when it could.
 func (f *flattener) json(doc []byte) (leaves []corpus.Leaf, field, reason string) {
-	plain, reason := f.check(doc)
+	v, reason := f.parse(doc)
 	if reason != "" {
 		return nil, "", reason
 	}
-	if len(doc) > maxParsed {
-		f.large = true
-		if tooMany(doc) {
-			return nil, "", fmt.Sprintf("more than %d values", maxLeaves)
-		}
-	}
-	v, err := f.parser.ParseBytes(plain)
-	if err != nil {
-		if tooDeep(doc) {
-			return nil, "", fmt.Sprintf("nested deeper than %d", maxDepth)
-		}
-		return nil, "", malformed
-	}
-	f.leaves, f.arena, f.named, f.size, f.bad, f.field = f.leaves[:0], f.arena[:0], 0, len(doc), "", ""
 	switch v.Type() {
 	case fastjson.TypeObject:
 		f.value(&f.root, "", v, 0)
@@ -174,6 +160,29 @@ func (f *flattener) json(doc []byte) (leaves []corpus.Leaf, field, reason string
 		return nil, "", "not an object"
 	}
 	return f.leaves, safeField(f.field, ""), f.bad
+}
+
+// parse parses one JSON document, and makes ready for its leaves.
+func (f *flattener) parse(doc []byte) (v *fastjson.Value, reason string) {
+	plain, reason := f.check(doc)
+	if reason != "" {
+		return nil, reason
+	}
+	if len(doc) > maxParsed {
+		f.large = true
+		if tooMany(doc) {
+			return nil, fmt.Sprintf("more than %d values", maxLeaves)
+		}
+	}
+	v, err := f.parser.ParseBytes(plain)
+	if err != nil {
+		if tooDeep(doc) {
+			return nil, fmt.Sprintf("nested deeper than %d", maxDepth)
+		}
+		return nil, malformed
+	}
+	f.leaves, f.arena, f.named, f.size, f.bad, f.field = f.leaves[:0], f.arena[:0], 0, len(doc), "", ""
+	return v, ""
 }
 
 const malformed = "malformed JSON"
