@@ -48,48 +48,68 @@ func isBzip2(head []byte) bool {
 	return mark == "1AY&SY" || mark == "\x17\x72\x45\x38\x50\x90"
 }
 
+// codec is the compression that was undone, if any.
+type codec struct {
+	name   string
+	ending string // of the file's name, that it accounts for
+}
+
 // decompress peeks at the stream, undoes one compression, and returns the rest
-// with its head, and the name's ending that the compression accounts for.
-func decompress(in io.Reader, name string) (r io.Reader, head []byte, ending string, err error) {
-	b := bufio.NewReaderSize(in, 1<<20)
-	head, err = b.Peek(headSize)
+// with its head.
+func (f *File) decompress(in io.Reader) (r io.Reader, head []byte, c codec, err error) {
+	stored := &counter{r: in}
+	b := f.buffered(stored, 1<<20)
+	head, err = b.Peek(min(headSize, b.Size()))
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, nil, "", err
+		return nil, nil, c, err
 	}
-	for _, c := range codecs {
-		if !c.is(head) {
+	for _, k := range codecs {
+		if !k.is(head) {
 			continue
 		}
-		if c.name == "xz" {
+		if k.name == "xz" {
 			if mib := xzDictionary(head) >> 20; mib > maxDictionary {
-				return nil, nil, "", fmt.Errorf("xz: a dictionary of %d MiB, more than %d", mib, maxDictionary)
+				return nil, nil, c, fmt.Errorf("xz: a dictionary of %d MiB, more than %d", mib, maxDictionary)
 			}
 		}
 		var plain io.Reader
 		err := caught(func() (err error) {
-			plain, err = c.open(b)
+			plain, err = k.open(b)
 			return err
 		})
 		if err != nil {
-			return nil, nil, "", codecError(c.name, err)
+			return nil, nil, c, codecError(k.name, err)
 		}
-		inner := bufio.NewReaderSize(&codecReader{plain, c.name}, 1<<20)
+		used := func() int64 { return stored.total - int64(b.Buffered()) }
+		inner := bufio.NewReaderSize(&codecReader{r: plain, name: k.name, used: used, ratio: f.opt.MaxRatio}, 1<<20)
 		head, err = inner.Peek(headSize)
 		if err != nil && !errors.Is(err, io.EOF) && len(head) == 0 {
-			return nil, nil, "", err
+			return nil, nil, c, err
 		}
 		for _, again := range codecs {
 			if again.is(head) && len(head) > 16 {
-				return nil, nil, "", errors.New("compressed twice (" + again.name + " in " + c.name + ")")
+				return nil, nil, c, errors.New("compressed twice (" + again.name + " in " + k.name + ")")
 			}
 		}
-		switch ext := filepath.Ext(name); strings.ToLower(ext) {
+		c.name = k.name
+		switch ext := filepath.Ext(f.Path); strings.ToLower(ext) {
 		case ".gz", ".zst", ".zstd", ".bz2", ".xz", ".gzip":
-			ending = ext
+			c.ending = ext
+		case ".tgz", ".tbz", ".tbz2", ".txz":
+			c.ending = ext
 		}
-		return inner, head, ending, nil
+		return inner, head, c, nil
 	}
-	return b, head, "", nil
+	return b, head, c, nil
+}
+
+// buffered is a reader of at most the given size, and of the one that the file
+// needs: archives have many small members.
+func (f *File) buffered(r io.Reader, size int) *bufio.Reader {
+	if f.archive != nil {
+		size = int(min(int64(size), f.Size+16))
+	}
+	return bufio.NewReaderSize(r, size)
 }
 
 const maxDictionary = 256 // MiB; xz -9 takes 64
@@ -128,12 +148,17 @@ func xzDictionary(head []byte) uint64 {
 	return uint64(2|bits&1) << (bits/2 + 11)
 }
 
-// codecReader names the compression in its errors, and takes a panic over
-// damaged data for one.
+// codecReader names the compression in its errors, takes a panic over damaged
+// data for one, and ends where it gives far more than it takes.
 type codecReader struct {
-	r    io.Reader
-	name string
+	r     io.Reader
+	name  string
+	used  func() int64 // stored bytes
+	ratio int64
+	given int64
 }
+
+const freeDecoded = 64 << 20 // bytes that a compressed file may always give
 
 func (c *codecReader) Read(p []byte) (n int, err error) {
 	err = caught(func() (err error) {
@@ -142,6 +167,10 @@ func (c *codecReader) Read(p []byte) (n int, err error) {
 	})
 	if err != nil && err != io.EOF { //nolint:errorlint // a reader's end is io.EOF itself
 		err = codecError(c.name, err)
+	}
+	c.given += int64(n)
+	if c.given > freeDecoded && c.ratio > 0 && c.given/c.ratio > c.used() {
+		return n, fmt.Errorf("%s: decompresses to more than %d times its size", c.name, c.ratio)
 	}
 	return n, err
 }

@@ -39,7 +39,7 @@ const csvBatch = 2000 // records of a part
 func openSeparated(comma byte, quotes bool) func(r io.Reader, f *File) partSeq {
 	return func(r io.Reader, f *File) partSeq {
 		return func(yield func(iter.Seq2[*corpus.Row, error], error) bool) {
-			s := &recordSplitter{r: bufio.NewReaderSize(r, 256<<10), f: f, comma: comma, quotes: quotes, line: 1}
+			s := &recordSplitter{r: f.buffered(r, 256<<10), f: f, comma: comma, quotes: quotes, line: 1}
 			if p, _ := s.r.Peek(3); bytes.Equal(p, bom) {
 				_, _ = s.r.Discard(3)
 			}

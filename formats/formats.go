@@ -32,6 +32,11 @@ type Options struct {
 	MaxRow   int64     // bytes; a longer row is unread; 0: 64 MiB
 	Stdin    io.Reader // what "-" is; read once, or spooled by File.Digest
 	PartSize int       // bytes of a part, about; 0: 2 MiB
+	// MaxRatio is how many times its size a compressed file, or a member of an
+	// archive, may grow to after the first 64 MiB, before the rest is unread; 0:
+	// 1000, below 0: no bound. Text shrinks 3 to 10 times, logs and markup up to 100;
+	// gzip can't do more than 1032, which zeros reach.
+	MaxRatio int64
 }
 
 func (o Options) withDefaults() Options {
@@ -40,6 +45,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.PartSize == 0 {
 		o.PartSize = 2 << 20
+	}
+	if o.MaxRatio == 0 {
+		o.MaxRatio = 1000
 	}
 	return o
 }
@@ -52,9 +60,11 @@ type Format struct {
 	// sniff reports whether the head of a file (up to 64 KiB, decompressed) is
 	// certainly of the format.
 	sniff func(head []byte) bool
-	// open reads rows from a stream, or, where it needs random access, from a file.
-	open     func(r io.Reader, f *File) partSeq
-	openFile func(f *File) partSeq
+	// open reads rows from a stream, or, where it needs random access, from what is
+	// stored.
+	open       func(r io.Reader, f *File) partSeq
+	openStored func(in *stored, f *File) partSeq
+	members    bool // an archive: its members are files
 }
 
 // partSeq yields the rows of the parts of a file in order; it is numbered later.
@@ -63,7 +73,7 @@ type partSeq = iter.Seq2[iter.Seq2[*corpus.Row, error], error]
 // Table is all formats, in the order in which they are tried.
 func Table() []Format { return slices.Clone(table) }
 
-var table = []Format{parquetFormat, warcFormat, jsonLinesFormat, jsonFormat, csvFormat, tsvFormat, textFormat}
+var table = []Format{parquetFormat, warcFormat, tarFormat, jsonLinesFormat, jsonFormat, csvFormat, tsvFormat, textFormat}
 
 // Corpus is the files that some paths mean. Close it when it is no longer read.
 type Corpus struct {
@@ -74,11 +84,15 @@ type Corpus struct {
 	read    atomic.Int64
 	decoded atomic.Int64
 	total   int64
+
+	mu     sync.Mutex
+	inside []string        // of skipped: what archives hold
+	spools map[string]bool // temporary files that are still there
 }
 
 // File is one file of a corpus.
 type File struct {
-	Path string // as given or walked, with "/"
+	Path string // as given or walked, with "/"; a member of an archive is a.tar!m
 	Size int64  // stored bytes; 0 for standard input
 
 	name   string // for the system
@@ -89,6 +103,8 @@ type File struct {
 
 	flatteners sync.Pool // of *flattener, with the paths of this file
 	stdin      stdin
+	archive    *File // that this is a member of
+	at         int64 // in the archive; -1 where that is compressed
 }
 
 // stdin is standard input: it can be read once, unless it is spooled.
@@ -191,6 +207,14 @@ func (c *Corpus) Close() error {
 		}
 		f.stdin.mu.Unlock()
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name := range c.spools { // of parts that were not read
+		if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	clear(c.spools)
 	return errors.Join(errs...)
 }
 
@@ -299,8 +323,23 @@ func isCard(lower string) bool {
 // Files are the files in order.
 func (c *Corpus) Files() []*File { return c.files }
 
-// Skipped are the files that were passed over as no data.
-func (c *Corpus) Skipped() []string { return c.skipped }
+// Skipped are the files that were passed over as no data, then those in archives
+// that were read so far, by their endings: a.tar!*.png. It may be called
+// concurrently.
+func (c *Corpus) Skipped() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Concat(c.skipped, c.inside)
+}
+
+// skipInside notes that an archive holds members that are no data.
+func (c *Corpus) skipInside(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at, ok := slices.BinarySearch(c.inside, name); !ok {
+		c.inside = slices.Insert(c.inside, at, name)
+	}
+}
 
 // Progress is the stored bytes read so far, and in all. It may be called
 // concurrently.
@@ -308,6 +347,9 @@ func (c *Corpus) Progress() (read, total int64) { return c.read.Load(), c.total 
 
 // count adds n bytes to what was read, but for what was read before.
 func (f *File) count(n int) {
+	if f.archive != nil {
+		return // the archive counts
+	}
 	now := f.read.Add(int64(n))
 	if f.name != "" {
 		n = int(min(now, f.Size) - min(now-int64(n), f.Size))
@@ -364,7 +406,7 @@ func (f *File) digestError(ctx context.Context, err error) error {
 
 // copyAll copies until the end, or the end of the context.
 func copyAll(ctx context.Context, w io.Writer, r io.Reader) (int64, error) {
-	return io.CopyBuffer(struct{ io.Writer }{w}, &counter{ctx, r, nil}, make([]byte, 256<<10))
+	return io.CopyBuffer(struct{ io.Writer }{w}, &counter{ctx: ctx, r: r}, make([]byte, 256<<10))
 }
 
 // stdinDigest spools standard input.
@@ -422,22 +464,17 @@ func (f *File) reader() (io.ReadCloser, error) {
 func (f *File) Parts(ctx context.Context) iter.Seq2[corpus.Part, error] {
 	return func(yield func(corpus.Part, error) bool) {
 		seq := 0
-		for rows, err := range f.parts(ctx) {
-			if ctx.Err() != nil {
-				yield(corpus.Part{File: f.Path, Seq: seq}, ctx.Err())
-				return
-			}
-			if err != nil {
-				var in *corpus.InputError
-				if !errors.As(err, &in) {
-					in = corpus.FileError(f.Path, reasonOf(err))
-				}
-				rows = failed(in)
-			}
-			if !yield(corpus.Part{File: f.Path, Seq: seq, Rows: f.once(rows)}, nil) || err != nil {
-				return
-			}
+		f.parts(ctx, func(p corpus.Part) bool {
+			p.Seq = seq
 			seq++
+			if ctx.Err() != nil {
+				yield(corpus.Part{File: p.File, Seq: p.Seq}, ctx.Err())
+				return false
+			}
+			return yield(p, nil)
+		})
+		if ctx.Err() != nil && seq == 0 {
+			yield(corpus.Part{File: f.Path}, ctx.Err())
 		}
 	}
 }
@@ -459,44 +496,72 @@ func failed(err error) iter.Seq2[*corpus.Row, error] {
 	return func(yield func(*corpus.Row, error) bool) { yield(nil, err) }
 }
 
-// parts finds the file's format and reads it. An error ends it.
-func (f *File) parts(ctx context.Context) partSeq {
-	return func(yield func(iter.Seq2[*corpus.Row, error], error) bool) {
-		if f.broken != "" {
-			yield(nil, corpus.FileError(f.Path, f.broken))
-			return
-		}
-		in, err := f.reader()
-		if err != nil {
-			yield(nil, corpus.FileError(f.Path, reasonOf(err)))
-			return
-		}
-		defer in.Close()
-		counted := &counter{ctx, in, f.count}
-		r, head, codec, err := decompress(counted, f.Path)
-		if err != nil {
-			yield(nil, corpus.FileError(f.Path, err.Error()))
-			return
-		}
-		if len(head) == 0 {
-			return // an empty file has no rows
-		}
-		format, why := detect(head, strings.TrimSuffix(f.Path, codec), f.Path == "-")
-		if format == nil {
-			yield(nil, corpus.FileError(f.Path, why))
-			return
-		}
-		seq := format.open
-		if format.openFile != nil {
-			if codec != "" || f.name == "" {
-				yield(nil, corpus.FileError(f.Path, format.Name+" needs a file that is not compressed as a whole"))
-				return
-			}
-			format.openFile(f)(yield)
-			return
-		}
-		seq(r, f)(yield)
+// parts finds the file's format and reads it.
+func (f *File) parts(ctx context.Context, yield func(corpus.Part) bool) {
+	if f.broken != "" {
+		f.unread(f.broken, yield)
+		return
 	}
+	in, err := f.reader()
+	if err != nil {
+		f.unread(reasonOf(err), yield)
+		return
+	}
+	defer in.Close()
+	f.contents(ctx, &counter{ctx: ctx, r: in, n: f.count}, yield)
+}
+
+// unread is a file that is one error.
+func (f *File) unread(reason string, yield func(corpus.Part) bool) bool {
+	return yield(corpus.Part{File: f.Path, Rows: f.once(failed(corpus.FileError(f.Path, reason)))})
+}
+
+// contents reads a file from its stream. It reports whether to go on after it.
+func (f *File) contents(ctx context.Context, in io.Reader, yield func(corpus.Part) bool) bool {
+	r, head, codec, err := f.decompress(in)
+	if err != nil {
+		return f.unread(err.Error(), yield)
+	}
+	if len(head) == 0 {
+		return true // an empty file has no rows
+	}
+	format, why := detect(head, strings.TrimSuffix(f.Path, codec.ending), f.Path == "-")
+	var parts partSeq
+	switch {
+	case format == nil:
+		return f.unread(why, yield)
+	case format.members && f.archive != nil:
+		return f.unread("an archive ("+format.Name+") in an archive: unpack it first", yield)
+	case format.members:
+		return f.members(ctx, r, codec.name == "", yield)
+	case format.openStored == nil:
+		parts = format.open(r, f)
+	case codec.name != "" || f.name == "" && f.archive == nil:
+		return f.unread(format.Name+" needs a file that is not compressed as a whole", yield)
+	default:
+		in, err := f.store(r)
+		if err != nil {
+			return f.unread(reasonOf(err), yield)
+		}
+		defer in.release()
+		parts = format.openStored(in, f)
+	}
+	for rows, err := range parts {
+		if err != nil {
+			var in *corpus.InputError
+			if !errors.As(err, &in) {
+				in = corpus.FileError(f.Path, reasonOf(err))
+			}
+			rows = failed(in)
+		}
+		if !yield(corpus.Part{File: f.Path, Rows: f.once(rows)}) {
+			return false
+		}
+		if err != nil {
+			break
+		}
+	}
+	return true
 }
 
 // detect tells the format by content first, then by name. Where the name is one
@@ -540,7 +605,7 @@ func archive(head []byte) string {
 		}
 	}
 	if len(head) > 262 && string(head[257:262]) == "ustar" {
-		return "an archive (tar): unpack it first"
+		return "a damaged archive (tar)"
 	}
 	return ""
 }
@@ -550,13 +615,16 @@ type counter struct {
 	ctx context.Context
 	r   io.Reader
 	n   func(int) // may be nil
+
+	total int64
 }
 
 func (c *counter) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
+	if c.ctx != nil && c.ctx.Err() != nil {
+		return 0, c.ctx.Err()
 	}
 	n, err := c.r.Read(p)
+	c.total += int64(n)
 	if c.n != nil {
 		c.n(n)
 	}

@@ -505,6 +505,9 @@ func fuzz(f *testing.F, format, name string) {
 		}
 		last := int64(0)
 		for _, it := range a {
+			if format == "tar" { // each member has rows of its own
+				break
+			}
 			if it.Err == "" && it.Number <= last {
 				t.Fatalf("row %d comes after row %d", it.Number, last)
 			}
@@ -520,6 +523,7 @@ func FuzzTSV(f *testing.F)       { fuzz(f, "tsv", "x.tsv") }
 func FuzzText(f *testing.F)      { fuzz(f, "text", "x.txt") }
 func FuzzWARC(f *testing.F)      { fuzz(f, "warc", "x.warc") }
 func FuzzARC(f *testing.F)       { fuzz(f, "warc", "x.arc") }
+func FuzzTar(f *testing.F)       { fuzz(f, "tar", "x.tar") }
 func FuzzParquet(f *testing.F)   { fuzz(f, "parquet", "x.parquet") }
 
 // BenchmarkRead reads each format's sample, made a few megabytes long where it

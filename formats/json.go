@@ -47,7 +47,7 @@ type values struct {
 // when its part is read.
 func openJSON(r io.Reader, f *File) partSeq {
 	return func(yield func(iter.Seq2[*corpus.Row, error], error) bool) {
-		s := newSplitter(r, f.opt.MaxRow)
+		s := &splitter{r: f.buffered(r, 256<<10), max: f.opt.MaxRow}
 		v := &values{first: 1, errs: map[int]string{}}
 		flush := func() bool {
 			full := v
@@ -109,10 +109,6 @@ func (f *File) valueRows(v *values, yield func(*corpus.Row, error) bool) {
 			return
 		}
 	}
-}
-
-func newSplitter(r io.Reader, most int64) *splitter {
-	return &splitter{r: bufio.NewReaderSize(r, 256<<10), max: most}
 }
 
 // splitter finds the ends of JSON values in a stream.

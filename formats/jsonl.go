@@ -119,7 +119,7 @@ func (s *lineBlocks) next() (*block, error) {
 	first := s.line == 1
 	for s.err == nil {
 		if cap(b.data)-len(b.data) < 64<<10 {
-			grown := make([]byte, len(b.data), 2*cap(b.data)+s.f.opt.PartSize+64<<10)
+			grown := make([]byte, len(b.data), 2*cap(b.data)+s.f.firstPart()+64<<10)
 			copy(grown, b.data)
 			b.data = grown
 		}
@@ -168,8 +168,20 @@ func (s *lineBlocks) next() (*block, error) {
 
 var newline = []byte("\n")
 
+// firstPart is how many bytes a part is thought to have. Archives have many
+// small members.
+func (f *File) firstPart() int {
+	if f.archive != nil {
+		return int(min(int64(f.opt.PartSize), f.Size))
+	}
+	return f.opt.PartSize
+}
+
 // flattener is one that this file used before, with its paths, or a new one.
 func (f *File) flattener() *flattener {
+	if f.archive != nil { // members have much the same paths
+		return f.archive.flattener()
+	}
 	fl, _ := f.flatteners.Get().(*flattener)
 	if fl == nil {
 		fl = &flattener{}
@@ -180,6 +192,9 @@ func (f *File) flattener() *flattener {
 
 // done gives a flattener back.
 func (f *File) done(fl *flattener) {
+	if f.archive != nil {
+		f = f.archive
+	}
 	if !fl.spent() {
 		f.flatteners.Put(fl)
 	}

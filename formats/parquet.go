@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
@@ -20,7 +18,7 @@ import (
 )
 
 var parquetFormat = Format{Name: "parquet", Description: "Parquet: flat, nested, and lists of chat messages", Extensions: []string{".parquet"},
-	sniff: func(head []byte) bool { return bytes.HasPrefix(head, []byte("PAR1")) }, openFile: openParquet}
+	sniff: func(head []byte) bool { return bytes.HasPrefix(head, []byte("PAR1")) }, openStored: openParquet}
 
 const (
 	parquetPart  = 8192    // rows of a part
@@ -29,18 +27,11 @@ const (
 	maxLists     = 32      // within one another
 )
 
-// parquetFile is an open file; the last part that is read closes it.
+// parquetFile is an open file.
 type parquetFile struct {
 	*parquet.File
-	os      *os.File
+	in      *stored
 	columns []column
-	holders atomic.Int32
-}
-
-func (p *parquetFile) release() {
-	if p.holders.Add(-1) == 0 {
-		_ = p.os.Close()
-	}
 }
 
 // column is a leaf column: its path, and the pieces between which indices of
@@ -53,15 +44,13 @@ type column struct {
 	levels int  // of repetition
 }
 
-func openParquet(f *File) partSeq {
+func openParquet(in *stored, f *File) partSeq {
 	return func(yield func(iter.Seq2[*corpus.Row, error], error) bool) {
-		p, err := f.openParquet()
+		p, err := f.openParquet(in)
 		if err != nil {
 			yield(nil, corpus.FileError(f.Path, err.Error()))
 			return
 		}
-		p.holders.Add(1)
-		defer p.release()
 		ordinal := int64(1)
 		for g, rg := range p.RowGroups() {
 			n := rg.NumRows()
@@ -72,7 +61,7 @@ func openParquet(f *File) partSeq {
 			for from := int64(0); from < n; from += parquetPart {
 				first, to := ordinal+from, min(n, from+parquetPart)
 				start := from
-				p.holders.Add(1)
+				in.hold()
 				if !yield(func(yield func(*corpus.Row, error) bool) { f.parquetRows(p, g, start, to, first, yield) }, nil) {
 					return
 				}
@@ -92,14 +81,10 @@ func caught(call func() error) (err error) {
 	return call()
 }
 
-func (f *File) openParquet() (*parquetFile, error) {
-	in, err := os.Open(f.name)
-	if err != nil {
-		return nil, errors.New(reasonOf(err))
-	}
-	p := &parquetFile{os: in}
+func (f *File) openParquet(in *stored) (p *parquetFile, err error) {
+	p = &parquetFile{in: in}
 	err = caught(func() error {
-		p.File, err = parquet.OpenFile(&counterAt{in, f}, f.Size, parquet.SkipBloomFilters(true)) // the page index is read: parts seek by it
+		p.File, err = parquet.OpenFile(in, in.size, parquet.SkipBloomFilters(true)) // the page index is read: parts seek by it
 		if err != nil {
 			return fmt.Errorf("malformed Parquet")
 		}
@@ -115,22 +100,7 @@ func (f *File) openParquet() (*parquetFile, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, errors.Join(err, in.Close())
-	}
-	return p, nil
-}
-
-// counterAt counts the bytes read.
-type counterAt struct {
-	r io.ReaderAt
-	f *File
-}
-
-func (c *counterAt) ReadAt(b []byte, off int64) (int, error) {
-	n, err := c.r.ReadAt(b, off)
-	c.f.count(n)
-	return n, err
+	return p, err
 }
 
 func columnsOf(root *parquet.Column, leaves [][]string) []column {
@@ -191,7 +161,7 @@ func (f *File) parquetError(group int, ordinal int64, reason string) *corpus.Inp
 // parquetRows reads rows [from, to) of a row group, whose first is the given
 // ordinal of the file.
 func (f *File) parquetRows(p *parquetFile, group int, from, to, ordinal int64, yield func(*corpus.Row, error) bool) {
-	defer p.release()
+	defer p.in.release()
 	var rows parquet.Rows
 	fail := func(reason string) {
 		e := f.parquetError(group, ordinal, reason)

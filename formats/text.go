@@ -15,7 +15,7 @@ var textFormat = Format{Name: "text", Description: "plain text and Markdown: a r
 // openText reads paragraphs: lines up to a blank one.
 func openText(r io.Reader, f *File) partSeq {
 	return func(yield func(iter.Seq2[*corpus.Row, error], error) bool) {
-		in := bufio.NewReaderSize(r, 256<<10)
+		in := f.buffered(r, 256<<10)
 		if p, _ := in.Peek(3); bytes.Equal(p, bom) {
 			_, _ = in.Discard(3)
 		}

@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/hex"
 	"errors"
@@ -650,7 +651,7 @@ func sequence(doc []byte) []byte {
 	if len(doc) == 0 || doc[0] != '{' {
 		return nil
 	}
-	s := newSplitter(bytes.NewReader(doc), int64(len(doc)))
+	s := &splitter{r: bufio.NewReader(bytes.NewReader(doc)), max: int64(len(doc))}
 	out := []byte{'['}
 	for n := 0; ; n++ {
 		from := len(out)

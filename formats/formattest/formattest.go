@@ -57,7 +57,10 @@ func item(t testing.TB, row *corpus.Row, err error) Item {
 		if !errors.As(err, &in) {
 			t.Fatalf("an error without a position: %v", err)
 		}
-		in.File = filepath.Base(in.File)
+		archive, member, isMember := strings.Cut(in.File, "!")
+		if in.File = filepath.Base(archive); isMember {
+			in.File += "!" + member
+		}
 		return Item{Err: in.Error()}
 	}
 	var leaves strings.Builder
