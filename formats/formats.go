@@ -73,7 +73,7 @@ type partSeq = iter.Seq2[iter.Seq2[*corpus.Row, error], error]
 // Table is all formats, in the order in which they are tried.
 func Table() []Format { return slices.Clone(table) }
 
-var table = []Format{parquetFormat, warcFormat, tarFormat, jsonLinesFormat, jsonFormat, csvFormat, tsvFormat, textFormat}
+var table = []Format{parquetFormat, arrowFormat, warcFormat, tarFormat, jsonLinesFormat, jsonFormat, csvFormat, tsvFormat, textFormat}
 
 // Corpus is the files that some paths mean. Close it when it is no longer read.
 type Corpus struct {
@@ -237,9 +237,10 @@ func (c *Corpus) add(name string, st fs.FileInfo, above []fs.FileInfo) {
 			c.fail(name, reasonOf(err))
 			return
 		}
+		saved := isSaved(entries)
 		for _, e := range entries {
 			sub := filepath.Join(name, e.Name())
-			if why := noData(e.Name()); why {
+			if noData(e.Name()) || saved && (e.Name() == "state.json" || e.Name() == "dataset_dict.json") {
 				if !c.again(sub) {
 					c.skipped = append(c.skipped, filepath.ToSlash(sub))
 				}
@@ -278,6 +279,18 @@ func reasonOf(err error) string {
 		return p.Err.Error()
 	}
 	return err.Error()
+}
+
+// isSaved reports whether a folder is one that datasets' save_to_disk writes:
+// Arrow files, or folders of them, and JSON that says which.
+func isSaved(entries []fs.DirEntry) bool {
+	has := func(is func(name string) bool) bool {
+		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return is(e.Name()) })
+	}
+	info := has(func(n string) bool { return n == "dataset_info.json" })
+	arrow := has(func(n string) bool { return filepath.Ext(n) == ".arrow" })
+	folders := slices.ContainsFunc(entries, fs.DirEntry.IsDir)
+	return info && arrow || folders && has(func(n string) bool { return n == "dataset_dict.json" })
 }
 
 // noData reports whether a file found in a folder is known to hold no rows:

@@ -523,13 +523,14 @@ func FuzzTSV(f *testing.F)       { fuzz(f, "tsv", "x.tsv") }
 func FuzzText(f *testing.F)      { fuzz(f, "text", "x.txt") }
 func FuzzWARC(f *testing.F)      { fuzz(f, "warc", "x.warc") }
 func FuzzARC(f *testing.F)       { fuzz(f, "warc", "x.arc") }
+func FuzzArrow(f *testing.F)     { fuzz(f, "arrow", "x.arrow") }
 func FuzzTar(f *testing.F)       { fuzz(f, "tar", "x.tar") }
 func FuzzParquet(f *testing.F)   { fuzz(f, "parquet", "x.parquet") }
 
 // BenchmarkRead reads each format's sample, made a few megabytes long where it
 // can be repeated.
 func BenchmarkRead(b *testing.B) {
-	for _, name := range []string{"jsonl/sample.jsonl", "json/objects.json", "csv/sample.csv", "tsv/sample.tsv", "text/sample.txt", "warc/sample.warc", "parquet/sample.parquet"} {
+	for _, name := range []string{"jsonl/sample.jsonl", "json/objects.json", "csv/sample.csv", "tsv/sample.tsv", "text/sample.txt", "warc/sample.warc", "arrow/sample.arrow", "parquet/sample.parquet"} {
 		b.Run(filepath.Dir(name), func(b *testing.B) {
 			data, err := os.ReadFile(filepath.Join(samples, name))
 			if err != nil {
