@@ -37,6 +37,7 @@ type Options struct {
 	// 1000, below 0: no bound. Text shrinks 3 to 10 times, logs and markup up to 100;
 	// gzip can't do more than 1032, which zeros reach.
 	MaxRatio int64
+	Whole    bool // a file of plain text is one row, blank lines and all, not one a paragraph
 }
 
 func (o Options) withDefaults() Options {

@@ -259,6 +259,13 @@ func TestRows(t *testing.T) {
 		{"not bzip2", "a.txt", "BZh91", []string{"text=1:BZh91"}},
 		{"a long path", "a.jsonl", `{"` + strings.Repeat("k", 4097) + `":1}` + "\n" + `{"a":{"` + strings.Repeat("k", 4094) + `":1}}` + "\n", []string{"a.jsonl:1: a path of more than 4096 bytes", "a." + strings.Repeat("k", 4094) + "=2:1"}},
 		{"many values", "a.jsonl", `{"a":["",` + strings.Repeat("1,", 1<<20) + `1]}` + "\n" + `{"a":"b"}`, []string{"a.jsonl:1: more than 1048576 values", "a=1:b"}},
+		{"objects over lines", "a.json", "{\n  \"text\": \"a }\\\" b\"\n}\n{\n  \"text\": \"c\"\n}", []string{`text=1:a }" b`, "text=1:c"}},
+		{"several arrays", "a.json", `[{"a":1},{"a":2}]` + "\n[]\n" + `[{"a":3}] {"a":4}`, []string{"a=2:1", "a=2:2", "a=2:3", "a=2:4"}},
+		{"an array that is open", "a.json", `[{"a":1}] [{"a":2}`, []string{"a=2:1", "a=2:2", "a.json:3: truncated JSON"}},
+		{"words", "a.json", `[{"a":1}, 12, true, "b", null]`, []string{"a=2:1", "a.json:2: not an object", "a.json:3: not an object", "text=1:b", "a.json:5: not an object"}},
+		{"arrays in an array", "a.json", `[{"a":1},["b",{"c":"d"}],[1,2],[]]`, []string{"a=2:1", "[0]=1:b\n[1].c=1:d", "", ""}},
+		{"lines that are arrays", "a.jsonl", `[{"content":"a"},{"content":"b"}]` + "\n" + `["c"]` + "\n", []string{"[0].content=1:a\n[1].content=1:b", "[0]=1:c"}},
+		{"a bracket too many", "a.json", `{"a":1}}{"a":2}`, []string{"a=2:1", "a.json:2: malformed JSON"}},
 		{"a PDF", "a.pdf", "%PDF-1.7\n", []string{"a.pdf: of no known format"}},
 	} {
 		if got := one(t, c.name, c.content); !slices.Equal(got, c.want) {
@@ -267,6 +274,27 @@ func TestRows(t *testing.T) {
 				continue
 			}
 			t.Errorf("%s: %q: got %q, want %q", c.why, c.content, got, c.want)
+		}
+	}
+}
+
+// With Whole a text is one row, whatever lines are blank in it.
+func TestWholeTexts(t *testing.T) {
+	for content, want := range map[string]string{
+		"# Title\n\none\r\n \ntwo\n\n": "1 text=1:# Title\n\none\r\n \ntwo\n",
+		"\n\none":                      "1 text=1:\n\none\n",
+		" \n\n":                        "",
+		"":                             "",
+		strings.Repeat("x\n\n", 500):   "0 a.md:1: row longer than 1000 bytes",
+	} {
+		for _, size := range []int{1, 100, 1 << 20} {
+			got := ""
+			for _, it := range formattest.Read(t, write(t, "a.md", content), formats.Options{Whole: true, MaxRow: 1000, PartSize: size}) {
+				got += fmt.Sprint(it.Number, " ", it.Leaves, it.Err)
+			}
+			if got != want {
+				t.Errorf("%.20q: got %q, want %q", content, got, want)
+			}
 		}
 	}
 }

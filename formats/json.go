@@ -12,7 +12,7 @@ import (
 	"custody/provenance/corpus"
 )
 
-var jsonFormat = Format{Name: "json", Description: "JSON: the elements of one array, or objects in sequence", Extensions: []string{".json"}, sniff: sniffJSON, open: openJSON}
+var jsonFormat = Format{Name: "json", Description: "JSON: the elements of arrays, and objects in sequence, over any lines", Extensions: []string{".json"}, sniff: sniffJSON, open: openJSON}
 
 func sniffJSON(head []byte) bool {
 	head = bytes.TrimSpace(bytes.TrimPrefix(head, bom))
@@ -51,7 +51,7 @@ func openJSON(r io.Reader, f *File) partSeq {
 		v := &values{first: 1, errs: map[int]string{}}
 		flush := func() bool {
 			full := v
-			v = &values{first: full.first + int64(len(full.ends)), errs: map[int]string{}}
+			v = &values{data: make([]byte, 0, min(cap(full.data), f.opt.PartSize+64<<10)), ends: make([]int, 0, len(full.ends)), first: full.first + int64(len(full.ends)), errs: map[int]string{}}
 			if len(full.ends) == 0 {
 				return true
 			}
@@ -111,101 +111,153 @@ func (f *File) valueRows(v *values, yield func(*corpus.Row, error) bool) {
 	}
 }
 
-// splitter finds the ends of JSON values in a stream.
+// splitter finds the ends of JSON values in a stream: the elements of arrays,
+// and what stands between and outside them.
 type splitter struct {
 	r       *bufio.Reader
 	max     int64
 	started bool
-	array   bool
-	done    bool
+	array   bool // within one
 }
+
+// What a byte may do outside and inside of strings.
+const (
+	structural = 1 << iota // outside
+	quoting                // inside
+	delimiting             // outside, after a number or word
+)
+
+var jsonClass = func() (class [256]byte) {
+	for _, c := range `"{}[]` {
+		class[c] |= structural
+	}
+	for _, c := range "\"\\" {
+		class[c] |= quoting
+	}
+	for _, c := range " \t\r\n,]" {
+		class[c] |= delimiting
+	}
+	return class
+}()
 
 // next appends the next value to dst. why is given for a value that is passed
 // over; err ends the stream, io.EOF when it was whole.
 func (s *splitter) next(dst []byte) (data []byte, why string, err error) {
-	c, err := s.begin()
-	if err != nil {
+	if err := s.begin(); err != nil {
 		return dst, "", err
 	}
 	start := len(dst)
-	depth, quoted, escaped := 0, false, false
+	e := valueEnd{}
 	for {
-		if int64(len(dst)-start) <= s.max {
-			dst = append(dst, c)
-		} else if why == "" {
-			why = fmt.Sprintf("row longer than %d bytes", s.max)
-		}
-		switch {
-		case escaped:
-			escaped = false
-		case quoted && c == '\\':
-			escaped = true
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			depth--
-		}
-		if depth == 0 && !quoted && (c == '}' || c == ']' || c == '"') {
-			return dst, why, nil
-		}
-		if depth == 0 && !quoted {
-			if p, perr := s.r.Peek(1); perr != nil || bytes.IndexByte([]byte(" \t\r\n,]"), p[0]) >= 0 {
-				return dst, why, nil
-			}
-		}
-		if depth < 0 {
-			return dst[:start], "", errors.New("malformed JSON")
-		}
-		if c, err = s.r.ReadByte(); err != nil {
+		if _, err := s.r.Peek(1); err != nil {
 			if errors.Is(err, io.EOF) {
+				if e.word && e.depth == 0 && !e.quoted {
+					return dst, why, nil
+				}
 				err = errors.New("truncated JSON")
 			}
 			return dst[:start], "", err
 		}
+		chunk, _ := s.r.Peek(s.r.Buffered())
+		n, ended := e.find(chunk)
+		if int64(len(dst)-start+n) <= s.max && why == "" {
+			dst = append(dst, chunk[:n]...)
+		} else if why == "" {
+			why = fmt.Sprintf("row longer than %d bytes", s.max)
+			dst = dst[:start]
+		}
+		_, _ = s.r.Discard(n)
+		if e.depth < 0 {
+			return dst[:start], "", errors.New(malformed)
+		}
+		if ended {
+			return dst, why, nil
+		}
 	}
 }
 
-// begin passes over what stands between values, and gives the first byte of one.
-func (s *splitter) begin() (byte, error) {
+// valueEnd looks for the end of a value, chunk by chunk.
+type valueEnd struct {
+	depth           int
+	quoted, escaped bool
+	word            bool // it began as a number or word
+}
+
+// find gives how many bytes of the chunk belong to the value, and whether it ends
+// there. A closing bracket too many leaves the depth below zero.
+func (e *valueEnd) find(chunk []byte) (n int, ended bool) {
+	for i := 0; i < len(chunk); {
+		if e.escaped {
+			e.escaped = false
+			i++
+			continue
+		}
+		if e.quoted {
+			for i < len(chunk) && jsonClass[chunk[i]]&quoting == 0 {
+				i++
+			}
+			if i == len(chunk) {
+				break
+			}
+			if e.escaped = chunk[i] == '\\'; !e.escaped {
+				e.quoted = false
+				if e.depth == 0 {
+					return i + 1, true
+				}
+			}
+			i++
+			continue
+		}
+		if e.depth == 0 {
+			if e.word && jsonClass[chunk[i]]&delimiting != 0 {
+				return i, true
+			}
+			e.word = e.word || jsonClass[chunk[i]]&structural == 0
+		} else {
+			for i < len(chunk) && jsonClass[chunk[i]]&structural == 0 {
+				i++
+			}
+			if i == len(chunk) {
+				break
+			}
+		}
+		switch chunk[i] {
+		case '"':
+			e.quoted = true
+		case '{', '[':
+			e.depth++
+		case '}', ']':
+			if e.depth--; e.depth <= 0 {
+				return i + 1, true
+			}
+		}
+		i++
+	}
+	return len(chunk), false
+}
+
+// begin passes over what stands between values.
+func (s *splitter) begin() error {
 	if !s.started {
 		s.started = true
 		if p, _ := s.r.Peek(3); bytes.Equal(p, bom) {
 			_, _ = s.r.Discard(3)
 		}
-		for {
-			c, err := s.r.ReadByte()
-			if err != nil {
-				return 0, err
-			}
-			if c == '[' {
-				s.array = true
-				break
-			}
-			if c > ' ' {
-				if err := s.r.UnreadByte(); err != nil {
-					return 0, err
-				}
-				break
-			}
-		}
 	}
 	for {
 		c, err := s.r.ReadByte()
 		switch {
-		case err != nil && errors.Is(err, io.EOF) && s.array && !s.done:
-			return 0, errors.New("truncated JSON")
+		case err != nil && errors.Is(err, io.EOF) && s.array:
+			return errors.New("truncated JSON")
 		case err != nil:
-			return 0, err
+			return err
 		case c <= ' ' || c == ',':
-		case c == ']' && s.array && !s.done:
-			s.done = true
-		case s.done:
-			return 0, errors.New("data after the end of the array")
+		case c == ']' && s.array:
+			s.array = false
+		case c == '[' && !s.array:
+			s.array = true
 		default:
-			return c, nil
+			return s.r.UnreadByte()
 		}
 	}
 }

@@ -156,6 +156,11 @@ func (f *flattener) json(doc []byte) (leaves []corpus.Leaf, field, reason string
 		if c := f.child(&f.root, []byte("text"), 0); c != nil {
 			f.value(c, "text", v, 0)
 		}
+	case fastjson.TypeArray: // its leaves are [0].content and so on
+		f.array(&f.root, "", v, 0)
+		if len(f.leaves) == 1 && f.leaves[0].Name == "" { // it is empty, or of numbers
+			f.leaves = f.leaves[:0]
+		}
 	default:
 		return nil, "", "not an object"
 	}

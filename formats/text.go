@@ -10,9 +10,9 @@ import (
 	"custody/provenance/corpus"
 )
 
-var textFormat = Format{Name: "text", Description: "plain text and Markdown: a row a paragraph", Extensions: []string{".txt", ".text", ".md", ".markdown", ".rst"}, sniff: func([]byte) bool { return false }, open: openText}
+var textFormat = Format{Name: "text", Description: "plain text and Markdown: a row a paragraph, or a file", Extensions: []string{".txt", ".text", ".md", ".markdown", ".rst"}, sniff: func([]byte) bool { return false }, open: openText}
 
-// openText reads paragraphs: lines up to a blank one.
+// openText reads paragraphs, lines up to a blank one, or the whole file as one.
 func openText(r io.Reader, f *File) partSeq {
 	return func(yield func(iter.Seq2[*corpus.Row, error], error) bool) {
 		in := f.buffered(r, 256<<10)
@@ -30,6 +30,9 @@ func openText(r io.Reader, f *File) partSeq {
 		}
 		open, long := false, false
 		end := func() {
+			if f.opt.Whole && !long && len(bytes.TrimSpace(batch.data)) == 0 {
+				batch.data, open = batch.data[:0], false
+			}
 			if open {
 				if long {
 					batch.errs[len(batch.ends)] = f.tooLong()
@@ -42,7 +45,7 @@ func openText(r io.Reader, f *File) partSeq {
 		for {
 			line, err := in.ReadSlice('\n')
 			whole := !errors.Is(err, bufio.ErrBufferFull)
-			if len(bytes.TrimSpace(line)) == 0 && whole && err == nil {
+			if !f.opt.Whole && len(bytes.TrimSpace(line)) == 0 && whole && err == nil {
 				end()
 				if len(batch.data) >= f.opt.PartSize && !flush() {
 					return
