@@ -93,7 +93,7 @@ func backgroundAddCmd(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&name, "name", "", "the set's `NAME`; default is the first PATH's")
 	cmd.Flags().StringVar(&text, "text", "", "the `FIELDS` to take, with commas between; default is every known text field")
-	a.maxRowFlag(cmd)
+	a.corpusFlags(cmd)
 	workersFlag(cmd, &workers)
 	return cmd
 }

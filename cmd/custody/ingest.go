@@ -67,7 +67,7 @@ that name.`,
 	fs.StringVar(&f.id, "id", "", "the `FIELD` with the native id; default is the source's")
 	fs.StringVar(&f.licence, "licence", "", "the licence they came under, as an `SPDX` expression")
 	fs.StringVar(&f.purpose, "purpose", "", "what they were fetched for, in any `WORDS`")
-	a.maxRowFlag(cmd)
+	a.corpusFlags(cmd)
 	workersFlag(cmd, &f.workers)
 	return cmd
 }

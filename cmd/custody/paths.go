@@ -21,7 +21,7 @@ const pathHelp = `PATH is a file, a folder (walked, sorted), a pattern such as '
 // walk finds the files that the arguments name. One that is not there is an
 // error before anything is read.
 func (a *app) walk(paths []string) (*formats.Corpus, error) {
-	c, err := formats.Walk(paths, formats.Options{Stdin: a.stdin, MaxRow: int64(a.maxRow)})
+	c, err := formats.Walk(paths, formats.Options{Stdin: a.stdin, MaxRow: int64(a.maxRow), Whole: a.whole})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, hinted(err, "nothing was read; check the path")
@@ -76,9 +76,10 @@ func (*byteSize) Type() string { return "SIZE" }
 // maxMaxRow is the longest text that can be fingerprinted.
 const maxMaxRow = fingerprint.MaxText
 
-// maxRowFlag adds --max-row to a verb that reads a corpus.
-func (a *app) maxRowFlag(cmd *cobra.Command) {
+// corpusFlags adds what every verb that reads a corpus takes.
+func (a *app) corpusFlags(cmd *cobra.Command) {
 	a.maxRow = 64 << 20
+	cmd.Flags().BoolVar(&a.whole, "whole", false, "a file of plain text is one row, not one a paragraph")
 	cmd.Flags().Var(&a.maxRow, "max-row", "a row longer than this `SIZE` is unread, and never held in memory")
 }
 

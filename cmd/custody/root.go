@@ -30,6 +30,7 @@ type app struct {
 	lockWait     time.Duration
 	checkpointAt int64    // --checkpoint, -1 where it is not given
 	maxRow       byteSize // of the verbs that read a corpus
+	whole        bool
 
 	judged time.Time // --as-of, or now
 }

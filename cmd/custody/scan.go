@@ -82,7 +82,7 @@ Without a store only what shows by its shape can be found.`,
 	fs.BoolVar(&f.merge, "merge", false, "the PATHs are the results of all shards: join them")
 	fs.BoolVar(&f.showText, "show-text", false, "show the matched text in the report")
 	fs.BoolVar(&f.fast, "fast", false, "look at fewer places: runs of 31 symbols are found, not of 24")
-	a.maxRowFlag(cmd)
+	a.corpusFlags(cmd)
 	workersFlag(cmd, &f.workers)
 	return cmd
 }
