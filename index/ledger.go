@@ -3,6 +3,7 @@ package index
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"custody/index/segment"
 	"custody/provenance"
@@ -25,9 +27,24 @@ import (
 // logged says where the facts of one commit stand in the ledger: in the order of
 // their keys, from First on.
 type logged struct {
-	Recorded time.Time `json:"recorded"`
-	First    int64     `json:"first"`
-	Count    int64     `json:"count"`
+	Recorded time.Time     `json:"recorded"`
+	First    int64         `json:"first"`
+	Count    int64         `json:"count"`             // facts
+	Batches  []loggedBatch `json:"batches,omitempty"` // behind the facts, an entry each
+}
+
+// loggedBatch is the records of a fetch as the ledger commits to them.
+type loggedBatch struct {
+	Fetch   provenance.FetchID  `json:"fetch"`
+	Source  provenance.SourceID `json:"source"`
+	Records int64               `json:"records"`
+	Root    tlog.Hash           `json:"root"`
+}
+
+func (l logged) end() int64 { return l.First + l.Count + int64(len(l.Batches)) }
+
+func (b loggedBatch) statement(recorded time.Time) ledger.Batch {
+	return ledger.Batch{Fetch: b.Fetch, Records: b.Records, Root: b.Root, Recorded: recorded}
 }
 
 // ledgerTable is the ledger's table in Badger, under "l/". Puts are kept until
@@ -115,9 +132,9 @@ func writePuts(txn *badger.Txn, puts []ledger.Put) error {
 // logFacts appends facts, whose recorded time is set, to the ledger. It sorts
 // them by their keys. The facts of a store that is older than its ledger come
 // first, once.
-func (w *Writer) logFacts(facts []provenance.Fact) (*ledgerTable, []logged, error) {
+func (w *Writer) logFacts(facts []provenance.Fact, batches []FetchBatch, now time.Time) (*ledgerTable, []logged, error) {
 	table := &ledgerTable{db: w.db}
-	if len(facts) == 0 {
+	if len(facts)+len(batches) == 0 {
 		return table, nil, nil
 	}
 	log, err := ledger.Open(table)
@@ -129,14 +146,17 @@ func (w *Writer) logFacts(facts []provenance.Fact) (*ledgerTable, []logged, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	commits := [][]provenance.Fact{facts}
+	commits := [][]provenance.Fact{}
+	if len(facts) > 0 {
+		commits = append(commits, facts)
+	}
 	if log.Size() == 0 && w.meta.Facts > 0 {
 		old, err := w.db.facts()
 		if err != nil {
 			return nil, nil, err
 		}
 		slices.SortStableFunc(old, func(a, b provenance.Fact) int { return a.Recorded.Compare(b.Recorded) })
-		commits = append(byRecorded(old), facts)
+		commits = append(byRecorded(old), commits...)
 	}
 	var all []logged
 	for _, c := range commits {
@@ -151,10 +171,117 @@ func (w *Writer) logFacts(facts []provenance.Fact) (*ledgerTable, []logged, erro
 		if err != nil {
 			return nil, nil, err
 		}
-		all = append(all, logged{c[0].Recorded, first, int64(len(c))})
+		all = append(all, logged{Recorded: c[0].Recorded, First: first, Count: int64(len(c))})
+	}
+	if len(facts) == 0 { // batches alone: no facts stand before them
+		all = append(all, logged{Recorded: now, First: log.Size()})
+	}
+	last := &all[len(all)-1]
+	for _, b := range batches {
+		lb, err := sealBatch(keys, b)
+		if err != nil {
+			return nil, nil, err
+		}
+		e, _, err := ledger.SealBatch(keys, b.Source, lb.statement(last.Recorded))
+		if err != nil {
+			return nil, nil, err
+		}
+		if _, err := log.Append(e); err != nil {
+			return nil, nil, err
+		}
+		last.Batches = append(last.Batches, lb)
 	}
 	table.puts = stateLast(table.puts, size)
 	return table, all, keys.save()
+}
+
+// sealBatch computes the root over a fetch's records, in the order of their
+// digests, each once.
+func sealBatch(keys ledger.Keys, b FetchBatch) (loggedBatch, error) {
+	key, err := keys.SourceKey(b.Source)
+	if err != nil {
+		return loggedBatch{}, err
+	}
+	h := ledger.NewBatchHasher(key.Batch(b.Fetch))
+	for _, d := range sortedDigests(b.Records) {
+		h.Add(d[:])
+	}
+	return loggedBatch{b.Fetch, b.Source, h.Records(), h.Root()}, nil
+}
+
+func sortedDigests(list [][sha256.Size]byte) [][sha256.Size]byte {
+	slices.SortFunc(list, func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(list)
+}
+
+// RecordProof is the proof that a fetch brought one version of a record.
+type RecordProof struct {
+	Index     int64 // of the batch's entry in the ledger
+	Batch     ledger.Batch
+	Source    provenance.SourceID
+	Statement []byte // of the record; Opening.Record is its SHA-256
+	Opening   ledger.RecordOpening
+}
+
+// ProveRecord proves that a fetch brought a version of a record, from all records
+// of the fetch that the store has.
+func (v *View) ProveRecord(fetch provenance.FetchID, source provenance.SourceID, native string, version [16]byte) (RecordProof, error) {
+	out := RecordProof{Index: -1, Source: source}
+	for _, c := range v.logged {
+		for i, b := range c.Batches {
+			if b.Fetch == fetch && b.Source == source {
+				out.Index, out.Batch = c.First+c.Count+int64(i), b.statement(c.Recorded)
+			}
+		}
+	}
+	if out.Index < 0 {
+		return out, fmt.Errorf("the records of %s are not in the ledger: it was ingested before there was one", fetch)
+	}
+	var list [][sha256.Size]byte
+	for _, s := range v.Segments {
+		for row := range s.Rows() {
+			mine := false
+			s.Fetches(row, func(id string) { mine = mine || id == string(fetch) })
+			if !mine {
+				continue
+			}
+			r := s.Row(row)
+			d, err := provenance.RecordDigest(fetch, provenance.SourceID(r.Source), string(r.Native), r.Version)
+			if err != nil {
+				return out, err
+			}
+			list = append(list, d)
+		}
+	}
+	var err error
+	if out.Statement, err = provenance.RecordStatement(fetch, source, native, version); err != nil {
+		return out, err
+	}
+	list = sortedDigests(list)
+	want := sha256.Sum256(out.Statement)
+	at, found := slices.BinarySearchFunc(list, want, func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+	if !found {
+		return out, fmt.Errorf("%s did not bring this version of the record", fetch)
+	}
+	keys, err := v.SourceKeys()
+	if err != nil {
+		return out, err
+	}
+	key, err := keys.SourceKey(source)
+	if err != nil {
+		return out, err
+	}
+	records := func(yield func([]byte) bool) {
+		for i := range list {
+			if !yield(list[i][:]) {
+				return
+			}
+		}
+	}
+	if out.Opening, err = ledger.ProveRecord(key.Batch(fetch), records, int64(at)); err != nil {
+		return out, err
+	}
+	return out, out.Batch.Check(out.Opening)
 }
 
 // byRecorded splits facts that are sorted by recorded time.
@@ -215,7 +342,7 @@ func (v *View) LedgerIndex(f provenance.Fact) int64 {
 func (v *View) LedgerSize() int64 {
 	var n int64
 	for _, c := range v.logged {
-		n = max(n, c.First+c.Count)
+		n = max(n, c.end())
 	}
 	return n
 }
@@ -229,9 +356,11 @@ func (v *View) Limit(size int64) error {
 	v.facts = slices.DeleteFunc(slices.Clone(v.facts), func(f provenance.Fact) bool { return v.LedgerIndex(f) >= size })
 	v.logged = slices.Clone(v.logged)
 	for i := range v.logged {
-		v.logged[i].Count = max(0, min(v.logged[i].Count, size-v.logged[i].First))
+		l := &v.logged[i]
+		l.Batches = l.Batches[:max(0, min(int64(len(l.Batches)), size-l.First-l.Count))]
+		l.Count = max(0, min(l.Count, size-l.First))
 	}
-	v.logged = slices.DeleteFunc(v.logged, func(l logged) bool { return l.Count == 0 })
+	v.logged = slices.DeleteFunc(v.logged, func(l logged) bool { return l.end() == l.First })
 	book, err := provenance.Read(v.facts)
 	if err == nil {
 		v.book = book
@@ -408,7 +537,14 @@ func (w *Writer) VerifyLedger(limit int) (entries, sealed int64, faults []string
 		}
 	}
 	v := &View{facts: facts, logged: commits}
-	at := map[int64]provenance.Fact{}
+	at, batches := map[int64]provenance.Fact{}, map[int64]ledger.Batch{}
+	batchSource := map[int64]provenance.SourceID{}
+	for _, c := range commits {
+		for k, b := range c.Batches {
+			i := c.First + c.Count + int64(k)
+			batches[i], batchSource[i] = b.statement(c.Recorded), b.Source
+		}
+	}
 	for _, f := range facts {
 		if i := v.LedgerIndex(f); i >= 0 {
 			at[i] = f
@@ -428,6 +564,14 @@ func (w *Writer) VerifyLedger(limit int) (entries, sealed int64, faults []string
 		e, err := ledger.ParseEntry(raw)
 		if err != nil {
 			fault("entry %d: %s", i, err)
+		} else if b, ok := batches[i]; ok {
+			if want, _, err := ledger.SealBatch(keys, batchSource[i], b); errors.Is(err, ledger.ErrShredded) {
+				sealed++
+			} else if err != nil {
+				return entries, sealed, faults, err
+			} else if b, err := want.Bytes(); err != nil || !bytes.Equal(b, raw) {
+				fault("entry %d: the records of a fetch are not what was recorded", i)
+			}
 		} else if f, ok := at[i]; !ok {
 			fault("entry %d (%s) has no fact: one was dropped", i, e.Kind)
 		} else if want, _, err := ledger.Seal(keys, SealedWith(f), f); errors.Is(err, ledger.ErrShredded) {

@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -267,6 +268,16 @@ type Commit struct {
 	Replace []string // names of segments that Add replaces, all live
 	Tables  []BuiltTable
 	Facts   []provenance.Fact
+	Batches []FetchBatch
+}
+
+// FetchBatch is the records of one fetch, by the digests of their statements
+// (provenance.RecordDigest), in any order. The ledger commits to all of them at
+// once, so that one can be proved without the others.
+type FetchBatch struct {
+	Fetch   provenance.FetchID
+	Source  provenance.SourceID
+	Records [][sha256.Size]byte
 }
 
 // BuiltTable is a finished table file that is not yet part of the store. Facts
@@ -341,7 +352,7 @@ func (w *Writer) Commit(c Commit) error {
 		f.Recorded = now
 		ch.facts = append(ch.facts, f)
 	}
-	table, places, err := w.logFacts(ch.facts)
+	table, places, err := w.logFacts(ch.facts, c.Batches, now)
 	if err != nil {
 		return err
 	}

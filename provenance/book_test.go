@@ -216,3 +216,15 @@ func TestDescendants(t *testing.T) {
 		t.Errorf("uses of c: got %v", got)
 	}
 }
+
+func TestRecordStatementIsCanonical(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		fetch, source, native := rapid.String().Draw(t, "fetch"), rapid.String().Draw(t, "source"), rapid.String().Draw(t, "native")
+		version := [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "version"))
+		got, err := RecordStatement(FetchID(fetch), SourceID(source), native, version)
+		want, werr := Canonical(map[string]string{"fetch": fetch, "record": native, "source": source, "version": fmt.Sprintf("%x", version)})
+		if err != nil || werr != nil || string(got) != string(want) {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	})
+}

@@ -42,7 +42,7 @@ var layers = map[string]layer{
 	"formats/export":     {ours: []string{"provenance", "provenance/corpus"}, others: []string{"github.com/parquet-go"}},
 	"formats/formattest": {ours: []string{"formats", "provenance/corpus"}, others: []string{"github.com/klauspost/compress", "github.com/ulikunitz/xz", "github.com/parquet-go"}},
 
-	"index":                 {ours: []string{"provenance", "provenance/ledger", "index/segment", "index/table", "index/fingerprint"}, others: []string{"github.com/dgraph-io/badger/v4", "github.com/cespare/xxhash/v2", "github.com/gofrs/flock", "golang.org/x/sys"}},
+	"index":                 {ours: []string{"provenance", "provenance/ledger", "index/segment", "index/table", "index/fingerprint"}, others: []string{"github.com/dgraph-io/badger/v4", "github.com/cespare/xxhash/v2", "github.com/gofrs/flock", "golang.org/x/mod", "golang.org/x/sys"}},
 	"index/fingerprint":     {others: []string{"github.com/cespare/xxhash/v2", "golang.org/x/text"}},
 	"index/table":           {ours: []string{"index/segment"}, others: []string{"github.com/cespare/xxhash/v2", "github.com/klauspost/compress"}},
 	"index/segment":         {ours: []string{"index/fingerprint"}, others: []string{"github.com/cespare/xxhash/v2", "github.com/FastFilter/xorfilter", "golang.org/x/sys"}},

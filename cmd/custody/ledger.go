@@ -17,6 +17,7 @@ import (
 
 	"custody/cmd/internal/ui"
 	"custody/index"
+	"custody/index/scan"
 	"custody/provenance"
 	"custody/provenance/evidence"
 	"custody/provenance/ledger"
@@ -268,15 +269,111 @@ type proveAnswer struct {
 }
 
 func ledgerProveCmd(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "prove KIND:KEY",
-		Short: "Prove that one fact is in the ledger",
+	var record string
+	cmd := &cobra.Command{
+		Use:   "prove KIND:KEY | --record SOURCE:NATIVE-ID",
+		Short: "Prove that one fact is in the ledger, or one record in its fetch",
 		Long: `Opens the entry of one fact: the fact itself, the key that opens its commitment
-and no other, and the proof that a signed checkpoint has it.`,
-		Example: examples("custody ledger prove destruction:reader-lake-2023", "custody ledger prove app:trends --json > proof.json"),
-		Args:    exactly(1, "one fact, as KIND:KEY or by its id"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.prove(cmd, args[0]) },
+and no other, and the proof that a signed checkpoint has it. With --record it
+proves that a fetch brought a record, for each fetch and version, without showing
+any other record of the fetch.`,
+		Example: examples("custody ledger prove destruction:reader-lake-2023", "custody ledger prove app:trends --json > proof.json",
+			"custody ledger prove --record x-api:1234567890123456789"),
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case record != "" && len(args) == 0:
+				return a.proveRecord(cmd, record)
+			case record == "" && len(args) == 1:
+				return a.prove(cmd, args[0])
+			}
+			return usage(cmd, errors.New("prove: want one fact, as KIND:KEY or by its id, or --record"))
+		},
 	}
+	cmd.Flags().StringVar(&record, "record", "", "a record, as `SOURCE:NATIVE-ID`")
+	return cmd
+}
+
+// recordProofAnswer is what `custody ledger prove --record --json` prints.
+type recordProofAnswer struct {
+	Schema     string        `json:"schema"` // custody.record-proof/1
+	Record     string        `json:"record"`
+	Proofs     []recordProof `json:"proofs"`
+	Checkpoint string        `json:"checkpoint"`
+	Key        string        `json:"key"`
+}
+
+// recordProof leads from a record's statement to the checkpoint: its SHA-256 is
+// under the record key a leaf of the batch, the batch is the statement of an entry,
+// and the entry is a leaf of the log.
+type recordProof struct {
+	Statement   string   `json:"statement"` // fetch, record, source, version; canonical JSON
+	RecordKey   string   `json:"record_key"`
+	RecordIndex int64    `json:"record_index"`
+	RecordProof []string `json:"record_proof"`
+	Batch       string   `json:"batch"` // canonical JSON
+	LeafKey     string   `json:"leaf_key"`
+	Index       int64    `json:"index"`
+	Entry       string   `json:"entry"`
+	Proof       []string `json:"proof"`
+}
+
+func (a *app) proveRecord(cmd *cobra.Command, name string) error {
+	id, err := parseRecordID(name)
+	if err != nil {
+		return usage(cmd, fmt.Errorf("--record: %w", err))
+	}
+	v, err := a.openView()
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	keys, err := v.SourceKeys()
+	if err != nil {
+		return err
+	}
+	w, log, key, err := a.openLedger(cmd)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	c, kept, err := a.signedAt(log, key, v)
+	if err != nil {
+		return err
+	}
+	ans := recordProofAnswer{Schema: "custody.record-proof/1", Record: id.String(), Proofs: []recordProof{}, Checkpoint: kept.Note, Key: key.Verifier().String()}
+	for _, at := range scan.Brought(v, id.source, id.native) {
+		p, err := v.ProveRecord(at.Fetch, provenance.SourceID(id.source), id.native, at.Version)
+		if err != nil {
+			return err
+		}
+		e, opening, err := ledger.SealBatch(keys, p.Source, p.Batch)
+		if err != nil {
+			return err
+		}
+		raw, err := e.Bytes()
+		if err != nil {
+			return err
+		}
+		proof, err := log.Inclusion(p.Index, c.Size)
+		if err != nil {
+			return err
+		}
+		if err := ledger.CheckInclusion(c, p.Index, raw, proof); err != nil {
+			return err
+		}
+		ans.Proofs = append(ans.Proofs, recordProof{Statement: string(p.Statement), RecordKey: hex.EncodeToString(p.Opening.Key[:]), RecordIndex: p.Opening.Index,
+			RecordProof: hashes(p.Opening.Proof), Batch: string(opening.Statement), LeafKey: hex.EncodeToString(opening.Key[:]), Index: p.Index, Entry: string(raw), Proof: hashes(proof)})
+	}
+	if len(ans.Proofs) == 0 {
+		return hinted(fmt.Errorf("no record %s", redact(id.String())), "records are ingested; see: custody trace --id")
+	}
+	return a.answer(ans, func(w io.Writer) {
+		for _, p := range ans.Proofs {
+			fmt.Fprintf(w, "%s\n  is record %d of the batch %s\n  which is entry %d of the ledger\n", ui.Clean(p.Statement), p.RecordIndex, ui.Clean(p.Batch), p.Index)
+		}
+		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(kept.Note))
+	})
 }
 
 func (a *app) prove(cmd *cobra.Command, name string) error {

@@ -9,6 +9,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -86,6 +87,7 @@ type run struct {
 	built   []index.Built      // sealed, not committed
 	opened  []*segment.Segment // the same, for look-ups
 	facts   []provenance.Fact
+	batches []index.FetchBatch
 	pending []counts // of files that are finished, not committed
 	kept    int64    // files committed
 	seq     int
@@ -167,6 +169,7 @@ func (r *run) close() error {
 type counts struct {
 	files, bytes, rows, recordsNew, recordsSeen, versionsNew, untestable, texts int64
 	fetch                                                                       string
+	records                                                                     [][sha256.Size]byte // digests, of the fetch's batch
 	period                                                                      provenance.Period
 	took, passed                                                                map[string]int64
 }
@@ -216,9 +219,10 @@ func (r *run) file(ctx context.Context, f File) error {
 	}
 	if fetch.Records > 0 {
 		r.facts = append(r.facts, fact)
+		r.batches = append(r.batches, index.FetchBatch{Fetch: fetch.ID, Source: fetch.Source, Records: c.records})
 		c.fetch = string(fetch.ID)
 	}
-	c.files, c.bytes = 1, f.Size
+	c.files, c.bytes, c.records = 1, f.Size, nil
 	r.pending = append(r.pending, c)
 	if r.builder.Postings() >= r.Postings || len(r.built) > 0 {
 		return r.commit(ctx)
@@ -383,7 +387,7 @@ func (r *run) commit(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = errors.Join(w.Commit(index.Commit{Add: r.built, Facts: r.facts}), w.Close())
+		err = errors.Join(w.Commit(index.Commit{Add: r.built, Facts: r.facts, Batches: r.batches}), w.Close())
 		if err != nil {
 			return err
 		}
@@ -392,7 +396,7 @@ func (r *run) commit(ctx context.Context) error {
 		r.add(c)
 		r.kept += c.files
 	}
-	r.pending, r.facts, r.built = nil, nil, nil
+	r.pending, r.facts, r.batches, r.built = nil, nil, nil, nil
 	fresh, err := index.OpenView(r.Store)
 	if err != nil {
 		return err

@@ -281,6 +281,11 @@ func (r *run) record(rec *record, b *batch, fetch string, c *counts) error {
 		c.recordsSeen++
 		return nil
 	}
+	digest, err := provenance.RecordDigest(provenance.FetchID(fetch), r.Source.ID, rec.native, ver)
+	if err != nil {
+		return err
+	}
+	c.records = append(c.records, digest)
 	if !same {
 		k, s := r.view.HasRecord(string(r.Source.ID), rec.native, ver)
 		for _, seg := range r.opened {

@@ -1,6 +1,9 @@
 package scan
 
 import (
+	"bytes"
+	"cmp"
+	"slices"
 	"time"
 
 	"custody/index"
@@ -82,6 +85,29 @@ func TraceAuthor(v *index.View, c *source.Catalogue, author string, limit int, a
 	}
 	out.Found = len(out.Records) > 0
 	return out
+}
+
+// Bringing is that a fetch brought a version of a record.
+type Bringing struct {
+	Fetch   provenance.FetchID
+	Version [16]byte
+}
+
+// Brought lists which fetches brought which versions of a record, each once,
+// sorted.
+func Brought(v *index.View, source, native string) []Bringing {
+	var out []Bringing
+	for _, s := range v.Segments {
+		s.FindID(source, native, func(row int) bool {
+			version := s.Row(row).Version
+			s.Fetches(row, func(id string) { out = append(out, Bringing{provenance.FetchID(id), version}) })
+			return true
+		})
+	}
+	slices.SortFunc(out, func(a, b Bringing) int {
+		return cmp.Or(cmp.Compare(a.Fetch, b.Fetch), bytes.Compare(a.Version[:], b.Version[:]))
+	})
+	return slices.Compact(out)
 }
 
 // TraceID finds a record by source and native id.
