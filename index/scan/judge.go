@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,52 @@ func (j *judge) versions(id provenance.SourceID) []provenance.Terms {
 		return nil
 	}
 	return s.Terms
+}
+
+// forbiddenSince is the day from which on, without a break until asOf, a source's
+// terms forbid training; nil where they do not, or it is not known.
+func forbiddenSince(c *source.Catalogue, id provenance.SourceID, asOf time.Time) *time.Time {
+	j := judge{catalogue: c}
+	var since time.Time
+	for _, t := range j.versions(id) {
+		switch {
+		case t.Effective.From.IsZero() || t.Effective.From.After(asOf):
+		case t.Training() != provenance.RightForbidden && (t.Effective.Until.IsZero() || t.Effective.Until.After(since)):
+			since = time.Time{}
+		case t.Training() == provenance.RightForbidden && since.IsZero():
+			since = t.Effective.From
+		}
+	}
+	return known(since)
+}
+
+// laterFindings says what was not forbidden when it was fetched, and is now.
+func (t *totals) laterFindings() []string {
+	var out []string
+	for _, s := range t.sum.BySource {
+		if s.Later == 0 {
+			continue
+		}
+		rows := fmt.Sprintf("%d rows were", s.Later)
+		if s.Later == 1 {
+			rows = "1 row was"
+		}
+		var then []string
+		for _, w := range []struct {
+			right provenance.Right
+			words string
+		}{{provenance.RightSilent, "were silent on training"}, {provenance.RightConditional, "made training conditional"}, {provenance.RightAllowed, "allowed training"}} {
+			if t.bySource[s.Source].then[w.right] {
+				then = append(then, w.words)
+			}
+		}
+		since := "forbidden now"
+		if s.Since != nil {
+			since = "forbidden since " + s.Since.Format(time.DateOnly)
+		}
+		out = append(out, fmt.Sprintf("%s: %s fetched when its terms %s; %s; still held here", s.Source, rows, strings.Join(then, " or "), since))
+	}
+	return out
 }
 
 // record judges a record by all fetches that brought it, the most restrictive

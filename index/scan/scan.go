@@ -5,15 +5,18 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"custody/index"
 	"custody/index/fingerprint"
 	"custody/index/ordered"
+	"custody/provenance"
 	"custody/provenance/corpus"
 	"custody/provenance/policy"
 	"custody/provenance/source"
@@ -89,6 +92,10 @@ type totals struct {
 	sum            corpus.Summary
 	bySource       map[string]*sourceTotal
 	scanned, other map[string]bool
+	byFile         map[string]int64 // matched rows
+	at             rowAt            // the row whose matches come
+	rowHas         map[string]bool  // what that row was counted for
+	said           map[string]provenance.Right
 	bytes          int64 // decoded, of all rows
 	drawn          int64 // rows that were scanned
 	file           string
@@ -97,15 +104,24 @@ type totals struct {
 }
 
 type sourceTotal struct {
-	rows     int64
-	records  map[uint64]struct{}
-	terms    map[string]bool
-	training string
+	rows          int64
+	later         int64 // rows not forbidden at the fetch, and forbidden now
+	records       map[uint64]struct{}
+	terms         map[string]bool
+	then          map[provenance.Right]bool // what the terms of those said at the fetch
+	training, now string
+}
+
+// rowAt is a row of the corpus.
+type rowAt struct {
+	file string
+	row  int64
 }
 
 func newTotals(opt Options) *totals {
-	t := &totals{opt: opt, bySource: map[string]*sourceTotal{}, scanned: map[string]bool{}, other: map[string]bool{}}
+	t := &totals{opt: opt, bySource: map[string]*sourceTotal{}, byFile: map[string]int64{}, rowHas: map[string]bool{}, said: map[string]provenance.Right{}, scanned: map[string]bool{}, other: map[string]bool{}}
 	t.sum = corpus.Summary{Schema: "custody.scan/1", Dataset: opt.Dataset, ByVerdict: map[string]int64{}, BySource: []corpus.SourceCount{},
+		ByTerms: map[string]int64{}, ByLicence: map[string]int64{}, ByFile: []corpus.FileCount{}, Licences: []corpus.Licence{}, Findings: []string{},
 		Fields: corpus.FieldsSeen{Scanned: []string{}, NotScanned: []string{}}, Skipped: []string{}, Unread: []corpus.Unread{}, Reasons: []string{}}
 	for _, v := range corpus.Verdicts {
 		t.sum.ByVerdict[v.String()] = 0
@@ -163,6 +179,7 @@ func (t *totals) row(v *rowVerdict) {
 	t.sum.ByVerdict[v.verdict.String()]++
 	if v.verdict != corpus.Common {
 		t.sum.MatchedRows++
+		t.sum.MatchedBytes += v.bytes
 	}
 	t.tally.Merge(v.tally.Row(v.bytes))
 	for _, s := range v.sources {
@@ -173,7 +190,7 @@ func (t *totals) row(v *rowVerdict) {
 func (t *totals) source(id string) *sourceTotal {
 	s := t.bySource[id]
 	if s == nil {
-		s = &sourceTotal{records: map[uint64]struct{}{}, terms: map[string]bool{}, training: "allowed"}
+		s = &sourceTotal{records: map[uint64]struct{}{}, terms: map[string]bool{}, then: map[provenance.Right]bool{}, training: "allowed", now: "allowed"}
 		t.bySource[id] = s
 	}
 	return s
@@ -190,7 +207,57 @@ func (t *totals) match(m *corpus.Match) {
 	if m.Terms != nil {
 		s.terms[*m.Terms] = true
 	}
-	s.training = worse(s.training, m.Training)
+	s.training, s.now = worse(s.training, m.Training), worse(s.now, m.TrainNow)
+	if at := (rowAt{m.File, m.Row}); at != t.at {
+		t.at = at
+		clear(t.rowHas)
+	}
+	once := func(what string, count func()) {
+		if !t.rowHas[what] {
+			t.rowHas[what] = true
+			count()
+		}
+	}
+	once("file", func() { t.byFile[m.File]++ })
+	terms, licence := orUnknown(m.Terms), orUnknown(m.Licence)
+	once("terms "+terms, func() { t.sum.ByTerms[terms]++ })
+	once("licence "+licence, func() { t.sum.ByLicence[licence]++ })
+	if m.Training != "forbidden" && m.TrainNow == "forbidden" && m.Terms != nil {
+		if said := t.saidThen(m.Source, *m.Terms); said != provenance.RightUnknown {
+			once("later "+m.Source, func() {
+				s.later++
+				s.then[said] = true
+			})
+		}
+	}
+}
+
+// saidThen is what the versions of a match's terms said of training; unknown where
+// nobody has read one of them.
+func (t *totals) saidThen(src, terms string) provenance.Right {
+	key := src + "\x00" + terms
+	if said, ok := t.said[key]; ok {
+		return said
+	}
+	said := provenance.RightUnknown
+	j := judge{catalogue: t.opt.Catalogue}
+	for _, v := range j.versions(provenance.SourceID(src)) {
+		if !slices.Contains(strings.Split(terms, " | "), string(v.ID)) {
+			continue
+		}
+		if said = v.Training(); said == provenance.RightUnknown {
+			break
+		}
+	}
+	t.said[key] = said
+	return said
+}
+
+func orUnknown(s *string) string {
+	if s == nil {
+		return "unknown"
+	}
+	return *s
 }
 
 // worse is the more restrictive of two answers on training.
@@ -254,7 +321,8 @@ func (t *totals) summary(sh *shared, complete bool) corpus.Summary {
 		s.Coverage.Guarantee = &guarantee
 	}
 	for id, st := range t.bySource {
-		c := corpus.SourceCount{Source: id, Rows: st.rows, Records: int64(len(st.records)), Terms: sortedKeys(st.terms), Training: st.training}
+		c := corpus.SourceCount{Source: id, Rows: st.rows, Records: int64(len(st.records)), Terms: sortedKeys(st.terms), Training: st.training, TrainingNow: st.now, Later: st.later}
+		c.Since = forbiddenSince(t.opt.Catalogue, provenance.SourceID(id), t.opt.AsOf)
 		if w, ok := sh.windows[id]; ok {
 			g := fingerprint.K + max(w, sh.window) - 1
 			c.Guarantee = &g
@@ -267,6 +335,14 @@ func (t *totals) summary(sh *shared, complete bool) corpus.Summary {
 		}
 		return 1
 	})
+	for file, n := range t.byFile {
+		s.ByFile = append(s.ByFile, corpus.FileCount{File: file, Matched: n})
+	}
+	slices.SortFunc(s.ByFile, func(a, b corpus.FileCount) int {
+		return cmp.Or(cmp.Compare(b.Matched, a.Matched), cmp.Compare(a.File, b.File))
+	})
+	s.ByFile = s.ByFile[:min(len(s.ByFile), 100)]
+	s.Findings = append(s.Findings, t.laterFindings()...)
 	s.Fields.Scanned, s.Fields.NotScanned = sortedKeys(t.scanned), sortedKeys(t.other)
 	var gate corpus.Gate
 	gate, s.Reasons = policy.Gate(t.opt.Policy, t.tally, policy.Corpus{Rows: s.Rows, Bytes: t.bytes, Unread: s.UnreadTotal.Files + s.UnreadTotal.Rows,

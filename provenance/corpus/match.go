@@ -94,6 +94,24 @@ type SourceCount struct {
 	Terms     []string `json:"terms"`
 	Training  string   `json:"training"`
 	Guarantee *int     `json:"guarantee_symbols"`
+
+	TrainingNow string     `json:"training_now"`    // under the terms of today
+	Later       int64      `json:"rows_later"`      // rows not forbidden at the fetch, and forbidden now
+	Since       *time.Time `json:"forbidden_since"` // the day from which on the terms forbid training; null where they don't, or it is not known
+}
+
+// Licence is the licence that a corpus itself states, or that was found beside it.
+type Licence struct {
+	File       string `json:"file"`
+	Expression string `json:"expression"` // SPDX, or the words as they stand
+	Kind       string `json:"kind"`       // declared, detected
+	Evidence   string `json:"evidence"`
+}
+
+// FileCount is one line of a summary's by_file.
+type FileCount struct {
+	File    string `json:"file"`
+	Matched int64  `json:"matched_rows"`
 }
 
 // Unread is one input, or row of one, that could not be read.
@@ -193,8 +211,14 @@ type Summary struct {
 	Bytes        int64            `json:"bytes"`         // as stored
 	BytesDecoded int64            `json:"bytes_decoded"` // after decompression
 	MatchedRows  int64            `json:"matched_rows"`
-	ByVerdict    map[string]int64 `json:"by_verdict"` // rows by strongest verdict; every verdict is a key
+	MatchedBytes int64            `json:"matched_bytes"` // decoded, of the matched rows
+	ByVerdict    map[string]int64 `json:"by_verdict"`    // rows by strongest verdict; every verdict is a key
 	BySource     []SourceCount    `json:"by_source"`
+	ByTerms      map[string]int64 `json:"by_terms"`   // matched rows by the terms at the fetch; "unknown" too
+	ByLicence    map[string]int64 `json:"by_licence"` // matched rows by the licence given at ingest; "unknown" too
+	ByFile       []FileCount      `json:"by_file"`    // the 100 files with the most matched rows
+	Licences     []Licence        `json:"licences"`   // of the corpus
+	Findings     []string         `json:"findings"`   // sentences on terms then and now, and on licences
 	Fields       FieldsSeen       `json:"fields"`
 	Skipped      []string         `json:"skipped"`
 	Unread       []Unread         `json:"unread"` // the first 100

@@ -129,6 +129,9 @@ func ScanText(w io.Writer, s *corpus.Summary, top []corpus.Match, opt Options) e
 	for _, r := range s.Reasons {
 		p.f("  - %s\n", r)
 	}
+	for _, r := range s.Findings {
+		p.f("  - %s\n", r)
+	}
 	p.f("\n%s in %s", Count(s.Rows, "row", "rows"), Count(s.Files, "file", "files"))
 	if s.Seconds > 0 {
 		p.f(", %.1f s, %.0f MB/s", s.Seconds, float64(s.BytesDecoded)/1e6/s.Seconds)
@@ -255,7 +258,8 @@ func ScanHTML(w io.Writer, s *corpus.Summary, top []corpus.Match, opt Options) e
 		"Answer": Answer(s), "Gate": s.Gate.String(), "Reasons": s.Reasons, "Summary": s, "Limits": limits(s),
 		"Rows": number(s.Rows), "Files": number(s.Files), "Matched": number(s.MatchedRows), "Share": percent(s.MatchedRows, s.Rows),
 		"Records": number(s.Coverage.Records), "Decoded": megabytes(s.BytesDecoded),
-		"ByVerdict": verdictBars(s), "BySource": sourceBars(s), "Top": lines(top, opt), "Command": opt.Command, "Version": opt.Version,
+		"ByVerdict": verdictBars(s), "BySource": sourceBars(s), "Bars": furtherBars(s), "Findings": s.Findings, "Licences": s.Licences,
+		"ByteShare": percent(s.MatchedBytes, s.BytesDecoded), "Top": lines(top, opt), "Command": opt.Command, "Version": opt.Version,
 		"AsOf": opt.AsOf.UTC().Format("2 January 2006"), "ShowText": opt.Text != nil,
 		"UnreadFiles": number(s.UnreadTotal.Files), "UnreadRows": number(s.UnreadTotal.Rows), "UnreadLines": unreadLines(s),
 		"UnreadMore": max(0, s.UnreadTotal.Files+s.UnreadTotal.Rows-int64(len(s.Unread))),
@@ -294,12 +298,58 @@ func sourceBars(s *corpus.Summary) []bar {
 	}
 	var out []bar
 	for _, b := range s.BySource {
-		note := "training " + b.Training
+		note := "training " + b.Training + " at the fetch"
+		if b.TrainingNow != "" && b.TrainingNow != b.Training {
+			note += ", " + b.TrainingNow + " today"
+		}
 		if len(b.Terms) > 0 {
 			note += " · " + strings.Join(b.Terms, ", ")
 		}
 		out = append(out, bar{Name: b.Source, Note: note, Value: number(b.Rows) + " rows, " + number(b.Records) + " records", Share: percent(b.Rows, s.Rows),
 			Width: 100 * float64(b.Rows) / float64(top), Class: "training-" + b.Training})
+	}
+	return out
+}
+
+// barGroup is a titled group of bars.
+type barGroup struct {
+	Title string
+	Bars  []bar
+	More  int
+}
+
+// shownBars is how many bars of a group are drawn.
+const shownBars = 12
+
+// furtherBars are the matched rows by terms, licence and file.
+func furtherBars(s *corpus.Summary) []barGroup {
+	group := func(title string, counts []corpus.FileCount) barGroup {
+		g := barGroup{Title: title}
+		for i, c := range counts {
+			if i == shownBars {
+				g.More = len(counts) - i
+				break
+			}
+			g.Bars = append(g.Bars, bar{Name: c.File, Value: Count(c.Matched, "row", "rows"), Share: percent(c.Matched, s.Rows),
+				Width: 100 * float64(c.Matched) / float64(max(counts[0].Matched, 1)), Class: "match"})
+		}
+		return g
+	}
+	sorted := func(m map[string]int64) []corpus.FileCount {
+		var out []corpus.FileCount
+		for name, n := range m {
+			out = append(out, corpus.FileCount{File: name, Matched: n})
+		}
+		slices.SortFunc(out, func(a, b corpus.FileCount) int {
+			return cmp.Or(cmp.Compare(b.Matched, a.Matched), cmp.Compare(a.File, b.File))
+		})
+		return out
+	}
+	var out []barGroup
+	for _, g := range []barGroup{group("By terms in force at the fetch", sorted(s.ByTerms)), group("By licence given at ingest", sorted(s.ByLicence)), group("By file", s.ByFile)} {
+		if len(g.Bars) > 0 {
+			out = append(out, g)
+		}
 	}
 	return out
 }
