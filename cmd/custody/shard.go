@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -105,7 +106,7 @@ func (a *app) scanShard(cmd *cobra.Command, args []string, f scanFlags) error {
 	}
 	defer os.Remove(body.Name())
 	defer body.Close()
-	var keys []scan.PartKey
+	var keys partKeys
 	p := a.ui.Progress("shard")
 	lines := bufio.NewWriterSize(body, 1<<20)
 	err = scan.RunShard(cmd.Context(), scan.Options{View: view, Catalogue: catalogue(view), Parts: shardParts(cmd.Context(), c, i, n, head.By, &keys),
@@ -113,7 +114,7 @@ func (a *app) scanShard(cmd *cobra.Command, args []string, f scanFlags) error {
 		Progress: func(rows, matched int64) {
 			read, total := c.Progress()
 			p.Update(read, total, func() string { return ui.Count(rows, "row") + ", " + ui.Number(matched) + " matched" })
-		}}, func(seq int) scan.PartKey { return keys[seq] }, lines)
+		}}, keys.at, lines)
 	p.Done()
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
@@ -147,9 +148,29 @@ func (a *app) scanShard(cmd *cobra.Command, args []string, f scanFlags) error {
 	})
 }
 
+// partKeys are where the parts of a shard stand in the corpus, by their numbers
+// within it. One goroutine adds while another asks.
+type partKeys struct {
+	mu   sync.Mutex
+	list []scan.PartKey
+}
+
+func (k *partKeys) add(key scan.PartKey) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.list = append(k.list, key)
+	return len(k.list) - 1
+}
+
+func (k *partKeys) at(seq int) scan.PartKey {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.list[seq]
+}
+
 // shardParts are the parts of one shard, numbered within it; keys says where each
 // stands in the corpus.
-func shardParts(ctx context.Context, c *formats.Corpus, i, n int, by string, keys *[]scan.PartKey) iter.Seq2[corpus.Part, error] {
+func shardParts(ctx context.Context, c *formats.Corpus, i, n int, by string, keys *partKeys) iter.Seq2[corpus.Part, error] {
 	return func(yield func(corpus.Part, error) bool) {
 		for fi, file := range c.Files() {
 			if by == "file" && fi%n != i-1 {
@@ -162,8 +183,7 @@ func shardParts(ctx context.Context, c *formats.Corpus, i, n int, by string, key
 				if by == "part" && err == nil && (fi+key.Part)%n != i-1 {
 					continue
 				}
-				p.Seq = len(*keys)
-				*keys = append(*keys, key)
+				p.Seq = keys.add(key)
 				if !yield(p, err) || err != nil {
 					return
 				}
