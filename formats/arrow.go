@@ -21,11 +21,12 @@ import (
 )
 
 // Streams and files (Feather 2) of Arrow, as the folders of save_to_disk hold
-// them. Both are read from their beginning, batch by batch. Values become leaves
+// them. A file is read by its footer; where that is cut off, or the file is
+// compressed as a whole, from its beginning, as a stream is. Values become leaves
 // as those of JSON do: structs are objects, lists are arrays, maps are arrays of
 // key and value.
 var arrowFormat = Format{Name: "arrow", Description: "Arrow IPC streams and files, and folders of save_to_disk", Extensions: []string{".arrow", ".arrows", ".feather", ".ipc"},
-	sniff: func(head []byte) bool { return bytes.HasPrefix(head, arrowMagic) || isArrowStream(head) }, open: openArrow}
+	sniff: func(head []byte) bool { return bytes.HasPrefix(head, arrowMagic) || isArrowStream(head) }, open: openArrow, openStored: openArrowFile}
 
 var arrowMagic = []byte("ARROW1")
 
@@ -48,9 +49,14 @@ const (
 	arrowRowsPerOne = 64         // and for each of its bytes
 )
 
-func openArrow(r io.Reader, f *File) partSeq {
+func openArrow(r io.Reader, f *File) partSeq { return f.arrowParts(&arrowMessages{r: r}) }
+
+func openArrowFile(in *stored, f *File) partSeq {
+	return f.arrowParts(&arrowMessages{r: io.NewSectionReader(in, 0, in.size), stored: in})
+}
+
+func (f *File) arrowParts(m *arrowMessages) partSeq {
 	return func(yield func(iter.Seq2[*corpus.Row, error], error) bool) {
-		m := &arrowMessages{r: r}
 		batch, ordinal := 0, int64(1)
 		fail := func(err error) {
 			why := "damaged data"
@@ -168,13 +174,32 @@ type arrowMessages struct {
 	body int64 // bytes of the last message's
 	err  error // that ended it
 	in   *bufio.Reader
+
+	stored *stored      // to read by the footer, may be nil
+	schema []byte       // of the footer, to be given first
+	blocks []arrowBlock // to be given after it
 }
+
+// arrowBlock is where a message lies in a file.
+type arrowBlock struct{ at, size int64 }
 
 func (m *arrowMessages) Retain()  {}
 func (m *arrowMessages) Release() {}
 
 // begin passes over the beginning of a file.
 func (m *arrowMessages) begin() error {
+	if m.stored != nil {
+		found, err := m.footer()
+		if err != nil {
+			m.err = err
+			return err
+		}
+		if found {
+			m.file = true
+			return nil
+		}
+		m.stored = nil
+	}
 	m.in = bufio.NewReaderSize(m.r, 64<<10)
 	head, err := m.in.Peek(len(arrowMagic) + 2)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -183,6 +208,66 @@ func (m *arrowMessages) begin() error {
 	}
 	if m.file = bytes.HasPrefix(head, arrowMagic); m.file {
 		_, _ = m.in.Discard(len(head))
+	}
+	return nil
+}
+
+// footer reads a file's footer, if it is there.
+func (m *arrowMessages) footer() (found bool, err error) {
+	const magic, tail = 8, 10 // bytes, with padding, and with the footer's length
+	size := m.stored.size
+	if size < magic+tail {
+		return false, nil
+	}
+	var end [tail]byte
+	if _, err := m.stored.ReadAt(end[:], size-tail); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	n := int64(int32(binary.LittleEndian.Uint32(end[:])))
+	if !bytes.Equal(end[4:], arrowMagic) {
+		return false, nil
+	}
+	if n < 8 || n > maxArrowMeta || n > size-magic-tail {
+		return false, arrowError("damaged data")
+	}
+	b := make([]byte, n)
+	if _, err := m.stored.ReadAt(b, size-tail-n); err != nil {
+		return false, err
+	}
+	if caught(func() error { err = m.blocksOf(b, size-tail-n); return nil }) != nil {
+		err = arrowError("damaged data")
+	}
+	return err == nil, err
+}
+
+// blocksOf takes a footer apart: its schema, as the message that it would be in a
+// stream, and where the batches lie, which must not overlap.
+func (m *arrowMessages) blocksOf(b []byte, end int64) error {
+	damaged := arrowError("damaged data")
+	t := flatbuffers.Table{Bytes: b, Pos: flatbuffers.GetUOffsetT(b)}
+	schema, ok := fbTable(t, fbFooterSchema)
+	if !ok {
+		return damaged
+	}
+	// A table of a version, the kind of the header, and where the header is.
+	head := []byte{16, 0, 0, 0 /* vtable */, 12, 0, 12, 0, 4, 0, 6, 0, 8, 0, 0, 0 /* table */, 12, 0, 0, 0, 4, 0, fbSchema, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+	binary.LittleEndian.PutUint32(head[24:], uint32(len(head)-24)+uint32(schema.Pos))
+	m.schema = append(head, b...)
+	for _, slot := range []flatbuffers.VOffsetT{fbFooterDictionaries, fbFooterBatches} {
+		n, ok := fbVector(t, slot, 24)
+		if !ok {
+			return damaged
+		}
+		last := int64(0)
+		for i := range n {
+			at := t.Vector(flatbuffers.UOffsetT(t.Offset(slot))) + flatbuffers.UOffsetT(24*i)
+			block := arrowBlock{t.GetInt64(at), int64(t.GetInt32(at+8)) + t.GetInt64(at+16)}
+			if block.at < last || block.size < 8 || t.GetInt64(at+16) < 0 || block.size > end-block.at {
+				return damaged
+			}
+			last = block.at + block.size
+			m.blocks = append(m.blocks, block)
+		}
 	}
 	return nil
 }
@@ -211,6 +296,21 @@ func (m *arrowMessages) Message() (*ipc.Message, error) {
 }
 
 func (m *arrowMessages) next() (*ipc.Message, error) {
+	if meta := m.schema; meta != nil {
+		m.schema = nil
+		if err := caught(func() error { _, err := checkMessage(meta); return err }); err != nil {
+			return nil, err
+		}
+		return ipc.NewMessage(memory.NewBufferBytes(meta), memory.NewBufferBytes(nil)), nil
+	}
+	if m.stored != nil {
+		if len(m.blocks) == 0 {
+			return nil, io.EOF
+		}
+		b := m.blocks[0]
+		m.blocks = m.blocks[1:]
+		m.in = bufio.NewReaderSize(io.NewSectionReader(m.stored, b.at, b.size), 64<<10)
+	}
 	var word [4]byte
 	read := func() (uint32, error) {
 		_, err := io.ReadFull(m.in, word[:])
@@ -284,6 +384,7 @@ const (
 	fbFieldChildren, fbFieldCustom                                 = 14, 16
 	fbDictionaryData                                               = 6
 	fbBatchBuffers, fbBatchVariadic                                = 8, 12
+	fbFooterSchema, fbFooterDictionaries, fbFooterBatches          = 6, 8, 10
 )
 
 // checkMessage holds a message's metadata against what it would make the library

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -14,7 +15,7 @@ import (
 )
 
 var (
-	csvFormat = Format{Name: "csv", Description: "CSV with a header", Extensions: []string{".csv"}, sniff: func([]byte) bool { return false }, open: openSeparated(',', true)}
+	csvFormat = Format{Name: "csv", Description: "CSV with a header, also with semicolons", Extensions: []string{".csv"}, sniff: func([]byte) bool { return false }, open: openSeparated(',', true)}
 	tsvFormat = Format{Name: "tsv", Description: "tab-separated values with a header; quotes are text", Extensions: []string{".tsv", ".tab"}, sniff: func([]byte) bool { return false }, open: openSeparated('\t', false)}
 )
 
@@ -43,6 +44,9 @@ func openSeparated(comma byte, quotes bool) func(r io.Reader, f *File) partSeq {
 			if p, _ := s.r.Peek(3); bytes.Equal(p, bom) {
 				_, _ = s.r.Discard(3)
 			}
+			if quotes && s.semicolons() {
+				s.comma = ';'
+			}
 			head, rec, err := s.next(nil)
 			if err != nil {
 				if !errors.Is(err, io.EOF) {
@@ -58,6 +62,40 @@ func openSeparated(comma byte, quotes bool) func(r io.Reader, f *File) partSeq {
 			s.batches(paths, yield)
 		}
 	}
+}
+
+// semicolons reports whether a table is one of semicolons, as spreadsheets write
+// it where the comma stands in numbers: the header is several fields by them and
+// one by commas, and the first records have as many.
+func (s *recordSplitter) semicolons() bool {
+	head, _ := s.r.Peek(min(headSize, s.r.Size()))
+	if header, _, _ := bytes.Cut(head, newline); bytes.IndexByte(header, ';') < 0 {
+		return false
+	}
+	if n := s.widths(head, ',', 1); len(n) != 1 || n[0] != 1 {
+		return false
+	}
+	widths := s.widths(head, ';', 20)
+	return len(widths) > 0 && widths[0] > 1 && !slices.ContainsFunc(widths, func(n int) bool { return n != widths[0] })
+}
+
+// widths is how many fields each of the first records of the head has, 0 for one
+// that is malformed. The last one of a head that may be cut off is left out.
+func (s *recordSplitter) widths(head []byte, comma byte, records int) (widths []int) {
+	from := bytes.NewReader(head)
+	in := &recordSplitter{r: bufio.NewReader(from), f: s.f, comma: comma, quotes: s.quotes, line: 1}
+	for len(widths) < records {
+		data, rec, err := in.next(nil)
+		if err != nil || len(head) >= min(headSize, s.r.Size()) && from.Len() == 0 && in.r.Buffered() == 0 {
+			break
+		}
+		_, n, why := in.fields(nil, data, 0)
+		if rec.why != "" || why != "" {
+			n = 0
+		}
+		widths = append(widths, n)
+	}
+	return widths
 }
 
 // wholeError says that nothing more of the file is read from a row or line on.

@@ -540,6 +540,7 @@ func (f *File) contents(ctx context.Context, in io.Reader, yield func(corpus.Par
 		return true // an empty file has no rows
 	}
 	format, why := detect(head, strings.TrimSuffix(f.Path, codec.ending), f.Path == "-")
+	seekable := codec.name == "" && (f.name != "" || f.archive != nil)
 	var parts partSeq
 	switch {
 	case format == nil:
@@ -548,9 +549,9 @@ func (f *File) contents(ctx context.Context, in io.Reader, yield func(corpus.Par
 		return f.unread("an archive ("+format.Name+") in an archive: unpack it first", yield)
 	case format.members:
 		return f.members(ctx, r, codec.name == "", yield)
-	case format.openStored == nil:
+	case format.openStored == nil, format.open != nil && !(seekable && bytes.HasPrefix(head, arrowMagic)):
 		parts = format.open(r, f)
-	case codec.name != "" || f.name == "" && f.archive == nil:
+	case !seekable:
 		return f.unread(format.Name+" needs a file that is not compressed as a whole", yield)
 	default:
 		in, err := f.store(r)

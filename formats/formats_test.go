@@ -252,6 +252,11 @@ func TestRows(t *testing.T) {
 		{"a column whose name is text", "a.csv", "id,Jane Doe <j@x.org>\n1,\xff\n", []string{"a.csv:2: column 2: invalid UTF-8 at byte 0"}},
 		{"a key that is text", "a.jsonl", `{"Jane Doe":1,"Jane Doe":2}` + "\n", []string{"a.jsonl:1: duplicate key"}},
 		{"CSV", "a.csv", "id,text\r\n1,\"a \"\"b\"\",\r\nc\"\r\n\r\n2,d\"e\n3,\"f\"g\n4,\n,\"\"", []string{"id=1:1\ntext=1:a \"b\",\nc", `a.csv:5: malformed: bare " in non-quoted-field`, `a.csv:6: malformed: extraneous or missing " in quoted-field`, "id=1:4\ntext=1:", "id=1:\ntext=1:"}},
+		{"semicolons", "a.csv", "id;text\n1;\"a;b\"\n2;c, d\n", []string{"id=1:1\ntext=1:a;b", "id=1:2\ntext=1:c, d"}},
+		{"a header of semicolons alone", "a.csv", "id;text\n", nil},
+		{"semicolons in a field of commas", "a.csv", "id,a;b\n1,c;d\n", []string{"id=1:1\na;b=1:c;d"}},
+		{"semicolons that the rows have not", "a.csv", "a;b\none\ntwo;three\n", []string{"a;b=1:one", "a;b=1:two;three"}},
+		{"many semicolons", "a.csv", "id;text\n" + strings.Repeat("1;x\n", 30_000)[:4*20_000] + "2;y\n", append(slices.Repeat([]string{"id=1:1\ntext=1:x"}, 20_000), "id=1:2\ntext=1:y")},
 		{"a NUL in CSV", "a.csv", "id,text\n1,a\x00b\n2,c\n", []string{"a.csv:2: text: NUL byte at byte 1", "id=1:2\ntext=1:c"}},
 		{"a NUL far down in text", "a.txt", zeros + "\n\na\x00b\n\nc\n", []string{"text=1:" + zeros, "a.txt:2: text: NUL byte at byte 1", "text=1:c"}},
 		{"a NUL in text", "a.txt", "a\x00b\n\nc\n", []string{"a.txt:1: text: NUL byte at byte 1", "text=1:c"}},
@@ -270,7 +275,7 @@ func TestRows(t *testing.T) {
 	} {
 		if got := one(t, c.name, c.content); !slices.Equal(got, c.want) {
 			if len(c.content) > 5000 {
-				t.Errorf("%s: got %d items, %.300q, want %d", c.why, len(got), got, len(c.want))
+				t.Errorf("%s: got %d items, %.300s, want %d", c.why, len(got), fmt.Sprintf("%q", got), len(c.want))
 				continue
 			}
 			t.Errorf("%s: %q: got %q, want %q", c.why, c.content, got, c.want)

@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
+	"math/big"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
@@ -23,7 +27,7 @@ var parquetFormat = Format{Name: "parquet", Description: "Parquet: flat, nested,
 const (
 	parquetPart  = 8192    // rows of a part
 	parquetBatch = 64      // rows read at once
-	maxColumns   = 100_000 // of a file
+	maxColumns   = 100_000 // of a table of text, and of Arrow
 	maxLists     = 32      // within one another
 )
 
@@ -39,9 +43,12 @@ type parquetFile struct {
 type column struct {
 	path   *corpus.Path
 	pieces []string // joined by indices
-	text   bool
-	utf8   bool // the file says that it is text
-	levels int  // of repetition
+	text   bool     // bytes that may be one
+	utf8   bool     // the file says that it is text
+	levels int      // of repetition
+	empty  uint64   // bit d: a null of definition level d is a list without elements
+	kind   corpus.Kind
+	write  func(v parquet.Value) string // of a value that is not bytes
 }
 
 func openParquet(in *stored, f *File) partSeq {
@@ -57,6 +64,22 @@ func openParquet(in *stored, f *File) partSeq {
 			if n < 0 {
 				yield(nil, f.parquetError(g, ordinal, "a row group of a negative number of rows"))
 				return
+			}
+			var why error
+			if err := caught(func() error {
+				why = checkParquetPages(in, &p.Metadata().RowGroups[g], p.columns, f.opt.MaxRatio)
+				return nil
+			}); err != nil || why != nil {
+				e := f.parquetError(g, ordinal, errors.Join(err, why).Error())
+				if e.Whole = ordinal > math.MaxInt64-n; e.Whole {
+					yield(nil, e)
+					return
+				}
+				if !yield(failed(e), nil) { // the next one may be whole
+					return
+				}
+				ordinal += n
+				continue
 			}
 			for from := int64(0); from < n; from += parquetPart {
 				first, to := ordinal+from, min(n, from+parquetPart)
@@ -83,16 +106,23 @@ func caught(call func() error) (err error) {
 
 func (f *File) openParquet(in *stored) (p *parquetFile, err error) {
 	p = &parquetFile{in: in}
+	if err := checkParquetFooter(in); err != nil {
+		return nil, err
+	}
 	err = caught(func() error {
 		p.File, err = parquet.OpenFile(in, in.size, parquet.SkipBloomFilters(true)) // the page index is read: parts seek by it
 		if err != nil {
 			return fmt.Errorf("malformed Parquet")
 		}
 		leaves := p.Schema().Columns()
-		if len(leaves) > maxColumns {
-			return fmt.Errorf("%d columns, more than %d", len(leaves), maxColumns)
+		if len(leaves) == 0 && p.NumRows() > 0 {
+			return errors.New("rows without columns")
 		}
 		p.columns = columnsOf(p.Root(), leaves)
+		elements := slices.DeleteFunc(slices.Clone(p.Metadata().Schema), func(e format.SchemaElement) bool { return !e.Type.Valid })
+		for i := range p.columns {
+			p.columns[i].render(&elements[i])
+		}
 		for i := range p.columns {
 			if p.columns[i].levels > maxLists {
 				return fmt.Errorf("nested deeper than %d lists", maxLists)
@@ -111,6 +141,9 @@ func columnsOf(root *parquet.Column, leaves [][]string) []column {
 		node := root
 		for k := 0; k < len(names); k++ {
 			node = node.Column(names[k])
+			if d := node.MaxDefinitionLevel() - 1; node.Repeated() && d < 64 {
+				c.empty |= 1 << d
+			}
 			if k > 0 && node.Repeated() && k+1 < len(names) && isList(names[k], names[k+1]) {
 				// the two levels that a LIST puts between a name and its elements
 				k++
@@ -130,18 +163,134 @@ func columnsOf(root *parquet.Column, leaves [][]string) []column {
 		}
 		c.pieces = append(c.pieces, piece.String())
 		c.path = &corpus.Path{Name: strings.Join(c.pieces, "[]"), ID: int32(i)}
-		c.text = node.Type().Kind() == parquet.ByteArray
-		if l := node.Type().LogicalType(); l != nil {
-			switch l.Value.(type) {
-			case *format.StringType, *format.JsonType, *format.EnumType:
-				c.utf8 = true
-			}
-		}
-		if l := node.Type().ConvertedType(); l != nil {
-			c.utf8 = c.utf8 || *l == deprecated.UTF8
-		}
 	}
 	return out
+}
+
+// render finds how the values of a column are written.
+func (c *column) render(e *format.SchemaElement) {
+	converted := deprecated.ConvertedType(-1)
+	if e.ConvertedType.Valid {
+		converted = e.ConvertedType.V
+	}
+	plain := func(v parquet.Value) string { return v.String() }
+	c.kind, c.write = corpus.Number, plain
+	scale, decimal := 0, converted == deprecated.Decimal
+	if decimal {
+		scale = int(e.Scale.V)
+	}
+	switch e.Type.V {
+	case format.Boolean:
+		c.kind = corpus.Bool
+	case format.ByteArray, format.FixedLenByteArray:
+		c.text, c.kind = true, corpus.String
+	case format.Int96:
+		c.kind, c.write = corpus.String, int96Text
+	}
+	switch l := e.LogicalType.Value.(type) {
+	case *format.StringType, *format.JsonType, *format.EnumType:
+		c.utf8 = true
+	case *format.DecimalType:
+		decimal, scale = true, int(l.Scale)
+	case *format.UUIDType:
+		c.text, c.kind = false, corpus.String
+		c.write = func(v parquet.Value) string { return uuidText(v.ByteArray()) }
+	case *format.Float16Type:
+		c.text, c.kind = false, corpus.Number
+		c.write = func(v parquet.Value) string { return float16Text(v.ByteArray()) }
+	case *format.DateType:
+		converted = deprecated.Date
+	case *format.TimestampType:
+		c.times(l.Unit.Value, l.IsAdjustedToUTC)
+	case *format.TimeType:
+		c.clock(l.Unit.Value)
+	case *format.IntType:
+		if !l.IsSigned {
+			converted = deprecated.Uint64
+		}
+	case nil:
+		switch converted {
+		case deprecated.TimestampMillis:
+			c.times(&format.MilliSeconds{}, true)
+		case deprecated.TimestampMicros:
+			c.times(&format.MicroSeconds{}, true)
+		case deprecated.TimeMillis:
+			c.clock(&format.MilliSeconds{})
+		case deprecated.TimeMicros:
+			c.clock(&format.MicroSeconds{})
+		}
+	}
+	switch converted {
+	case deprecated.UTF8, deprecated.Json, deprecated.Enum:
+		c.utf8 = true
+	case deprecated.Date:
+		c.kind = corpus.String
+		c.write = func(v parquet.Value) string {
+			if t := time.Unix(int64(v.Int32())*86400, 0).UTC(); inYears(t) {
+				return t.Format(time.DateOnly)
+			}
+			return v.String()
+		}
+	case deprecated.Uint8, deprecated.Uint16, deprecated.Uint32, deprecated.Uint64:
+		c.write = func(v parquet.Value) string {
+			if v.Kind() == parquet.Int32 {
+				return strconv.FormatUint(uint64(v.Uint32()), 10)
+			}
+			return strconv.FormatUint(v.Uint64(), 10)
+		}
+	}
+	if decimal {
+		c.text, c.kind = false, corpus.Number
+		c.write = func(v parquet.Value) string {
+			switch v.Kind() {
+			case parquet.Int32:
+				return decimalText(big.NewInt(int64(v.Int32())), scale)
+			case parquet.Int64:
+				return decimalText(big.NewInt(v.Int64()), scale)
+			}
+			return decimalText(bigEndian(v.ByteArray()), scale)
+		}
+	}
+}
+
+// times writes the values of a column as times.
+func (c *column) times(unit format.TimeUnitValue, utc bool) {
+	if unit == nil {
+		return
+	}
+	c.kind = corpus.String
+	c.write = func(v parquet.Value) string {
+		if t := time64(v.Int64(), unit.Duration()); inYears(t) {
+			return timeText(t, utc)
+		}
+		return v.String()
+	}
+}
+
+// clock writes the values of a column as times of a day.
+func (c *column) clock(unit format.TimeUnitValue) {
+	if unit == nil {
+		return
+	}
+	c.kind = corpus.String
+	c.write = func(v parquet.Value) string {
+		n := v.Int64()
+		if v.Kind() == parquet.Int32 {
+			n = int64(v.Int32())
+		}
+		return time64(n, unit.Duration()).UTC().Format("15:04:05.999999999")
+	}
+}
+
+// int96Text is a time of Spark, Hive and Impala: nanoseconds of a Julian day.
+func int96Text(v parquet.Value) string {
+	const epoch = 2440588 // the day that 1970 began
+	i := v.Int96()
+	t := time.Unix((int64(i[2])-epoch)*86400, int64(uint64(i[1])<<32|uint64(i[0])))
+	if !inYears(t) {
+		return v.String()
+	}
+	return timeText(t, false)
 }
 
 // isList reports whether two levels are those of a LIST, as the writers of the
@@ -249,17 +398,20 @@ func (p *parquetFile) leaves(row *corpus.Row, values parquet.Row, most int64) (s
 		leaf := corpus.Leaf{Path: c.path, Name: c.path.Name}
 		switch {
 		case v.IsNull():
-			leaf.Kind = corpus.Null
-		case !c.text:
-			if c.levels > 0 {
-				if rep > 0 {
-					continue // one leaf for an array of numbers
-				}
-				leaf.Kind = corpus.Empty
-			} else if leaf.Kind = corpus.Number; v.Kind() == parquet.Boolean {
-				leaf.Kind = corpus.Bool
+			if rep > 0 && c.kind != corpus.String {
+				continue
 			}
-			leaf.Text = v.String()
+			if leaf.Kind = corpus.Null; c.empty>>v.DefinitionLevel()&1 == 1 {
+				leaf.Kind = corpus.Empty
+			}
+		case c.kind != corpus.String && c.levels > 0:
+			if rep > 0 {
+				continue // one leaf for an array of numbers
+			}
+			leaf.Kind = corpus.Empty
+		case !c.text:
+			leaf.Kind, leaf.Text = c.kind, c.write(v)
+			size += int64(len(leaf.Text))
 		default:
 			b := v.ByteArray()
 			if size += int64(len(b)); size > most {

@@ -2,7 +2,9 @@ package formats
 
 import (
 	"encoding/hex"
+	"math"
 	"math/big"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -54,4 +56,37 @@ func decimalText(unscaled *big.Int, scale int) string {
 		digits = strings.Repeat("0", scale-len(digits)+1) + digits
 	}
 	return sign + digits[:len(digits)-scale] + "." + digits[len(digits)-scale:]
+}
+
+// bigEndian is the two's complement number that bytes are.
+func bigEndian(b []byte) *big.Int {
+	n := new(big.Int).SetBytes(b)
+	if len(b) > 0 && b[0]&0x80 != 0 {
+		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
+	}
+	return n
+}
+
+// float16Text is a number of 16 bits, little end first.
+func float16Text(b []byte) string {
+	if len(b) != 2 {
+		return "NaN"
+	}
+	bits := uint16(b[1])<<8 | uint16(b[0])
+	exp, frac := int(bits>>10&31), float64(bits&1023)
+	v := 0.0
+	switch exp {
+	case 0:
+		v = math.Ldexp(frac, -24)
+	case 31:
+		if v = math.Inf(1); frac != 0 {
+			v = math.NaN()
+		}
+	default:
+		v = math.Ldexp(1024+frac, exp-25)
+	}
+	if bits>>15 == 1 {
+		v = -v
+	}
+	return strconv.FormatFloat(v, 'g', -1, 32)
 }
