@@ -8,19 +8,24 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"custody/cmd/internal/ui"
+	"custody/formats/export"
 	"custody/index"
 	"custody/index/scan"
 	"custody/provenance"
 )
 
 // traceFlags say what to trace: one of them is given.
-type traceFlags struct{ text, file, id, ids, url, author string }
+type traceFlags struct {
+	text, file, id, ids, url, author string
+	graph                            string // file to write
+}
 
 // authorRecords is how many records of an author are listed.
 const authorRecords = 1000
@@ -41,6 +46,9 @@ the datasets and rows where scans that were kept found them, what used those, wh
 they are held, which notices asked for them, and what was destroyed. An author is
 looked up by a keyed hash; no name is stored.
 
+--graph writes the same life as a graph, by the name's end: .dot for Graphviz, .json
+for W3C PROV-JSON. It has ids, times and names of apps, not what was asked for.
+
 Exits with 0 whether anything is found or not, and with 4 where the text is too
 short to be told from chance.`,
 		Example: examples(
@@ -49,7 +57,8 @@ short to be told from chance.`,
 			"custody trace --id x-api:1234567890123456789",
 			"custody trace --ids wanted.txt",
 			"custody trace --url https://x.com/i/web/status/1234567890123456789",
-			"custody trace --author somebody --json"),
+			"custody trace --author somebody --json",
+			"custody trace --ids wanted.txt --graph trace.dot"),
 		Args: exactly(0, "no arguments; say what to trace with a flag"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.trace(cmd, f) },
 	}
@@ -61,6 +70,7 @@ short to be told from chance.`,
 	fs.StringVar(&f.ids, "ids", "", "the records that `FILE` lists, one SOURCE:NATIVE-ID a line")
 	fs.StringVar(&f.url, "url", "", "the record at an address, `URL`; nothing is fetched")
 	fs.StringVar(&f.author, "author", "", "the records of an author: `NAME` as the source gives it, name or id")
+	fs.StringVar(&f.graph, "graph", "", "write the graph of it to `FILE`, .dot or .json (PROV-JSON)")
 	return cmd
 }
 
@@ -73,6 +83,10 @@ func (a *app) trace(cmd *cobra.Command, f traceFlags) error {
 	}
 	if given != 1 {
 		return usage(cmd, fmt.Errorf("trace: want one of --text, --file, --id, --ids, --url, --author, got %d", given))
+	}
+	writeGraph, err := graphWriter(f.graph)
+	if err != nil {
+		return usage(cmd, err)
 	}
 	text, ids, err := a.traceInput(cmd, f)
 	if err != nil {
@@ -104,6 +118,16 @@ func (a *app) trace(cmd *cobra.Command, f traceFlags) error {
 	if err := t.Lives(v, a.judged); err != nil {
 		return err
 	}
+	if f.graph != "" {
+		g := graphOf(v, t.Records, a.judged)
+		var b bytes.Buffer
+		if err := writeGraph(&b, g); err != nil {
+			return err
+		}
+		if err := writeWhole(f.graph, b.Bytes()); err != nil {
+			return err
+		}
+	}
 	answer := struct {
 		scan.Trace
 		NotFound []string `json:"not_found"` // of the ids asked for
@@ -115,6 +139,20 @@ func (a *app) trace(cmd *cobra.Command, f traceFlags) error {
 		return exit(4)
 	}
 	return nil
+}
+
+// graphWriter is what writes a graph to a file of that name.
+func graphWriter(file string) (func(io.Writer, provenance.Graph) error, error) {
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".dot", ".gv":
+		return export.DOT, nil
+	case ".json":
+		return export.PROV, nil
+	}
+	if file == "" {
+		return nil, nil
+	}
+	return nil, fmt.Errorf("--graph %s: want a name that ends in .dot or .json", file)
 }
 
 // traceInput is the text or the ids that the flags mean.
