@@ -8,6 +8,7 @@ require (
 	github.com/apache/arrow-go/v18 v18.8.0 // Arrow IPC, by its authors; formats only
 	github.com/cespare/xxhash/v2 v2.3.0 // XXH64, which the fingerprints are
 	github.com/dgraph-io/badger/v4 v4.9.6 // facts and manifest; index only
+	github.com/dsnet/compress v0.0.1 // bzip2 is written; small, BSD, the only one in pure Go
 	github.com/github/go-spdx/v2 v2.8.0 // SPDX licence expressions and the list of licences
 	github.com/gofrs/flock v0.13.2 // advisory locks on all systems
 	github.com/google/flatbuffers v25.12.19+incompatible // metadata of Arrow is checked before it is believed

@@ -241,7 +241,7 @@ func (c *Corpus) add(name string, st fs.FileInfo, above []fs.FileInfo) {
 		saved := isSaved(entries)
 		for _, e := range entries {
 			sub := filepath.Join(name, e.Name())
-			if noData(e.Name()) || saved && (e.Name() == "state.json" || e.Name() == "dataset_dict.json") {
+			if noData(e.Name()) || isReceipt(sub) || saved && (e.Name() == "state.json" || e.Name() == "dataset_dict.json") {
 				if !c.again(sub) {
 					c.skipped = append(c.skipped, filepath.ToSlash(sub))
 				}

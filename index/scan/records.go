@@ -158,7 +158,7 @@ func (m *matcher) signatures(row *corpus.Row) {
 		}
 		if r.Strong {
 			c.score = 1
-			c.witnesses = append(c.witnesses, "grade strong")
+			c.witnesses = append(c.witnesses, corpus.StrongWitness)
 		}
 		c.witnesses = append(c.witnesses, r.Witnesses...)
 		m.add(c)
@@ -182,6 +182,7 @@ func (m *matcher) emit(row *corpus.Row, f *found) {
 		}
 	}
 	var more int64
+	listed := 0
 	for i := range cands {
 		c := &cands[i]
 		rv.verdict = min(rv.verdict, c.verdict)
@@ -195,14 +196,26 @@ func (m *matcher) emit(row *corpus.Row, f *found) {
 			rv.sources = append(rv.sources, c.key.source)
 		}
 		more = max(more, c.more)
-		if i < maxRecords {
-			f.matches = append(f.matches, m.match(row, id, c, training))
+		if listed >= maxRecords && m.opt.Only == nil {
+			continue
+		}
+		found := m.match(row, id, c, training)
+		if m.opt.Only != nil && !m.opt.Only(&found) {
+			continue
+		}
+		if listed++; listed <= maxRecords {
+			f.matches = append(f.matches, found)
 		}
 	}
-	if len(cands) > maxRecords {
-		more += int64(len(cands) - maxRecords)
+	if m.opt.Only == nil {
+		listed = len(cands)
 	}
-	f.matches[len(f.matches)-1].Evidence.More = more
+	if listed > maxRecords {
+		more += int64(listed - maxRecords)
+	}
+	if listed > 0 {
+		f.matches[len(f.matches)-1].Evidence.More = more
+	}
 	f.verdicts = append(f.verdicts, rv)
 }
 

@@ -40,6 +40,7 @@ type Options struct {
 
 	small bool // probe the segments directly, without the store-wide filter
 
+	Only     func(*corpus.Match) bool  // which matches are listed; nil: all; called concurrently
 	Match    func(*corpus.Match) error // in order of file, row, span, source, record; may be nil
 	Unread   func(corpus.Unread)       // every input that could not be read; may be nil
 	Progress func(rows, matched int64) // may be nil

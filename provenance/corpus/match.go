@@ -86,6 +86,9 @@ type Evidence struct {
 	More      int64    `json:"more"`      // further records of the row that are not listed
 }
 
+// StrongWitness is the witness of a signature that proves its source.
+const StrongWitness = "grade strong"
+
 // SourceCount is one line of a summary's by_source.
 type SourceCount struct {
 	Source    string   `json:"source"`

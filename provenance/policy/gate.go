@@ -93,6 +93,22 @@ func (t *Tally) Add(p *Policy, f Finding) {
 	}
 }
 
+// FindingOf is a match row as a gate sees it.
+func FindingOf(m *corpus.Match) Finding {
+	f := Finding{Verdict: m.Verdict, Score: m.Score, Source: provenance.SourceID(m.Source), Strong: slices.Contains(m.Evidence.Witnesses, corpus.StrongWitness)}
+	_ = f.Training.UnmarshalText([]byte(m.Training)) // unknown where it is no right
+	_ = f.TrainingNow.UnmarshalText([]byte(m.TrainNow))
+	if m.Licence != nil {
+		f.Licence = *m.Licence
+	}
+	if m.Terms != nil {
+		for s := range strings.SplitSeq(*m.Terms, " | ") {
+			f.Terms = append(f.Terms, provenance.TermsID(s))
+		}
+	}
+	return f
+}
+
 // Row reduces the tally of one row's matches to what the row counts for: once a
 // source, by its strongest verdict there, and once a rule. bytes is the row's
 // decoded size.
