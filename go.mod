@@ -12,6 +12,7 @@ require (
 	github.com/github/go-spdx/v2 v2.8.0 // SPDX licence expressions and the list of licences
 	github.com/gofrs/flock v0.13.2 // advisory locks on all systems
 	github.com/google/flatbuffers v25.12.19+incompatible // metadata of Arrow is checked before it is believed
+	github.com/google/licensecheck v0.3.1 // licences by their texts
 	github.com/klauspost/compress v1.20.3 // gzip and zstd, the fastest in pure Go
 	github.com/parquet-go/parquet-go v0.32.0 // formats only
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: a verb is tested as its user runs it
@@ -24,7 +25,7 @@ require (
 	golang.org/x/mod v0.42.0 // tlog and note: the ledger
 	golang.org/x/sys v0.49.0 // mmap, free space
 	golang.org/x/term v0.47.0 // is it a terminal
-	golang.org/x/text v0.43.0 // Unicode data, in tests and the generator of frozen tables
+	golang.org/x/text v0.43.0 // Unicode data, in tests and the generator of frozen tables; charsets of web pages
 	golang.org/x/tools v0.52.0 // txtar: a source is one text file
 	pgregory.net/rapid v1.3.0 // property tests
 )

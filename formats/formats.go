@@ -80,6 +80,7 @@ var table = []Format{parquetFormat, arrowFormat, warcFormat, tarFormat, jsonLine
 type Corpus struct {
 	files   []*File
 	skipped []string
+	walked  []string // folders
 	opt     Options
 	seen    map[string]bool // real names
 	read    atomic.Int64
@@ -238,10 +239,11 @@ func (c *Corpus) add(name string, st fs.FileInfo, above []fs.FileInfo) {
 			c.fail(name, reasonOf(err))
 			return
 		}
+		c.walked = append(c.walked, name)
 		saved := isSaved(entries)
 		for _, e := range entries {
 			sub := filepath.Join(name, e.Name())
-			if noData(e.Name()) || isReceipt(sub) || saved && (e.Name() == "state.json" || e.Name() == "dataset_dict.json") {
+			if noData(e.Name()) || isReceipt(sub) || saved && (e.Name() == "state.json" || e.Name() == "dataset_dict.json") || describes(sub) {
 				if !c.again(sub) {
 					c.skipped = append(c.skipped, filepath.ToSlash(sub))
 				}
@@ -280,6 +282,24 @@ func reasonOf(err error) string {
 		return p.Err.Error()
 	}
 	return err.Error()
+}
+
+// describes reports whether a metadata.json is a description in Croissant, as
+// the hub gives it.
+func describes(name string) bool {
+	if strings.ToLower(filepath.Base(name)) != "metadata.json" {
+		return false
+	}
+	if st, err := os.Stat(name); err != nil || !st.Mode().IsRegular() {
+		return false
+	}
+	in, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer in.Close()
+	head, err := io.ReadAll(io.LimitReader(in, headSize))
+	return err == nil && isCroissant(head)
 }
 
 // isSaved reports whether a folder is one that datasets' save_to_disk writes:
