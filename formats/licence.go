@@ -13,9 +13,9 @@ import (
 	"unicode"
 
 	"github.com/github/go-spdx/v2/spdxexp"
-	"go.yaml.in/yaml/v3"
 	"github.com/google/licensecheck"
 	"github.com/valyala/fastjson"
+	"go.yaml.in/yaml/v3"
 )
 
 // DeclaredLicence is a licence that is given beside the data. What it permits is

@@ -56,7 +56,7 @@ func TestLicences(t *testing.T) {
 		{"README.md", "---\nlicense:\n  a: [mit]\n  b: pddl\n---\n", "MIT declared license: mit; PDDL-1.0 declared license: pddl"},
 		{"README.md", "---\nlicense: other\nlicense_name: apache-2.0\n---\n", "Apache-2.0 declared license: other, license_name: apache-2.0"},
 		{"README.md", "---\nlicense: other\nlicense_name: mine\nlicense_link: https://example.org\n---\n", "unknown declared license: other, license_name: mine, license_link: https://example.org"},
-		{"README.md", "---\nlicense: 'Ask\n  me\x1b[31m'\n---\n", "unknown declared license: Ask me [31m"},
+		{"README.md", "---\nlicense: 'Ask\n  me\x1b[31m'\n---\n", "unknown declared malformed license in the card's head"},
 		{"README.md", "---\nlicense: [mit\n---\n", "unknown declared malformed license in the card's head"},
 		{"README.md", "---\nlicense: &a [mit]\nlicense_name: " + strings.Repeat("&a ", 20) + "\n---\n", "unknown declared malformed license in the card's head"},
 		{"README.md", "---\nlicense: " + strings.Repeat("[", 20_000) + "\n---\n", "unknown declared malformed license in the card's head"},
