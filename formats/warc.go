@@ -557,7 +557,6 @@ func (f *File) crawlRows(b *crawl, yield func(*corpus.Row, error) bool) {
 		row.Number, row.Bytes, row.Raw = rec.number, rec.size, nil
 		why, field := rec.why, ""
 		if why == "" {
-			decoded += rec.size
 			head, block := b.data[at:rec.head], b.data[rec.head:rec.end]
 			var p page
 			if b.arc {
@@ -566,6 +565,7 @@ func (f *File) crawlRows(b *crawl, yield func(*corpus.Row, error) bool) {
 				p = takeWARC(head, block)
 			}
 			field, why = f.crawlRow(&row, p, d, fl, paths)
+			decoded += row.Bytes
 		}
 		at = rec.end
 		if why != "" {
@@ -599,6 +599,7 @@ func (f *File) crawlRow(row *corpus.Row, p page, d *payloads, fl *flattener, pat
 	if why != "" {
 		return "", why
 	}
+	row.Bytes += int64(len(body) - len(p.body))
 	if !textual(p.mime, body) {
 		row.Leaves = append(row.Leaves, corpus.Leaf{Path: text, Name: text.Name, Kind: corpus.Empty})
 		return "", ""
