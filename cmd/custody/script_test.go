@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,6 +18,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"custody/formats"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden parts of the scripts")
@@ -53,6 +57,7 @@ func TestScript(t *testing.T) {
 			"nowhere": nowhere,
 			"untimed": untimed,
 			"for":     each,
+			"pack":    pack,
 		},
 	})
 }
@@ -127,6 +132,40 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit %d, want %d", got, want)
 	}
+}
+
+// pack compresses a file beside it, by the ending of a new name: pack FILE
+// FILE.gz. "! pack FILE.gz" unpacks to standard output.
+func pack(ts *testscript.TestScript, neg bool, args []string) {
+	if neg && len(args) != 1 || !neg && len(args) != 2 {
+		ts.Fatalf("usage: pack FILE PACKED, or ! pack PACKED")
+	}
+	if neg {
+		c, err := formats.Walk([]string{ts.MkAbs(args[0])}, formats.Options{})
+		ts.Check(err)
+		raw, err := c.Files()[0].OpenRaw(context.Background(), io.Discard)
+		ts.Check(err)
+		for p, err := range raw.Pieces() {
+			ts.Check(err)
+			_, err = ts.Stdout().Write(p.Data)
+			ts.Check(err)
+		}
+		ts.Check(raw.Close())
+		return
+	}
+	for _, codec := range []string{"gzip", "zstd", "bzip2", "xz"} {
+		if !strings.HasSuffix(args[1], formats.CodecEnding(codec)) {
+			continue
+		}
+		out, err := os.Create(ts.MkAbs(args[1]))
+		ts.Check(err)
+		w, err := formats.Compress(codec, out)
+		ts.Check(err)
+		_, err = io.WriteString(w, ts.ReadFile(args[0]))
+		ts.Check(errors.Join(err, w.Close(), out.Close()))
+		return
+	}
+	ts.Fatalf("no codec for %s", args[1])
 }
 
 // field checks one value of a JSON object: field FILE PATH WANT, where PATH is
