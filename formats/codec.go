@@ -91,13 +91,7 @@ func (f *File) decompress(in io.Reader) (r io.Reader, head []byte, c codec, err 
 				return nil, nil, c, errors.New("compressed twice (" + again.name + " in " + k.name + ")")
 			}
 		}
-		c.name = k.name
-		switch ext := filepath.Ext(f.Path); strings.ToLower(ext) {
-		case ".gz", ".zst", ".zstd", ".bz2", ".xz", ".gzip":
-			c.ending = ext
-		case ".tgz", ".tbz", ".tbz2", ".txz":
-			c.ending = ext
-		}
+		c.name, c.ending = k.name, codecExt(f.Path)
 		return inner, head, c, nil
 	}
 	return b, head, c, nil
@@ -110,6 +104,15 @@ func (f *File) buffered(r io.Reader, size int) *bufio.Reader {
 		size = int(min(int64(size), f.Size+16))
 	}
 	return bufio.NewReaderSize(r, size)
+}
+
+// codecExt is a name's ending that says that the file is compressed, or "".
+func codecExt(name string) string {
+	switch ext := filepath.Ext(name); strings.ToLower(ext) {
+	case ".gz", ".zst", ".zstd", ".bz2", ".xz", ".gzip", ".tgz", ".tbz", ".tbz2", ".txz":
+		return ext
+	}
+	return ""
 }
 
 const maxDictionary = 256 // MiB; xz -9 takes 64

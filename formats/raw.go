@@ -79,6 +79,21 @@ func (r *Raw) open() error {
 	return nil
 }
 
+// Stays reports whether a file of this name that begins so, decoded, is told to
+// be of the same format: without its first rows a text may look like JSON. A head
+// shorter than HeadSize is the whole file.
+func (r *Raw) Stays(head []byte) bool {
+	name := r.file.Path
+	if r.Codec != "" {
+		name = strings.TrimSuffix(name, codecExt(name))
+	}
+	format, _ := detect(head, name, r.file.Path == "-")
+	return format != nil && format.Name == r.Format
+}
+
+// HeadSize is how much of a file, decoded, its format is told by.
+const HeadSize = headSize
+
 // Close closes the file.
 func (r *Raw) Close() error { return r.in.Close() }
 

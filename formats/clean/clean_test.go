@@ -405,6 +405,17 @@ func TestSelfMask(t *testing.T) {
 	}
 }
 
+// TestStays writes no text that, without its first paragraph, would be read as
+// JSON, and so by other rows.
+func TestStays(t *testing.T) {
+	in, out := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(in, "a.txt"), "A SECRET\n\n{\"text\":\"one\"}\n\n{\"text\":\"two\"}\n")
+	_, files, err := runOn(t, []string{in}, out, 64, Options{})
+	if err == nil || !strings.HasSuffix(err.Error(), "a.txt: without what goes it would not be read as text") || len(files) > 0 {
+		t.Errorf("got %+v, %v", files, err)
+	}
+}
+
 // TestTwoOfOneName masks nothing where it is not clear which field is meant.
 func TestTwoOfOneName(t *testing.T) {
 	in, out := t.TempDir(), t.TempDir()

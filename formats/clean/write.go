@@ -330,7 +330,8 @@ func (w *writer) pieces(f *filePlan, raw *formats.Raw, dst io.Writer, r *FileRec
 	if err != nil {
 		return err
 	}
-	buf := bufio.NewWriterSize(compress, 256<<10)
+	head := &headWriter{w: compress}
+	buf := bufio.NewWriterSize(head, 256<<10)
 	j := &joiner{w: buf, format: raw.Format}
 	d := w.decider(f, r)
 	var edit editor
@@ -365,7 +366,26 @@ func (w *writer) pieces(f *filePlan, raw *formats.Raw, dst io.Writer, r *FileRec
 		return err
 	}
 	j.end()
-	return errors.Join(buf.Flush(), compress.Close())
+	if err := errors.Join(buf.Flush(), compress.Close()); err != nil {
+		return err
+	}
+	if !raw.Stays(head.head) {
+		return corpus.FileError(f.file.Path, "without what goes it would not be read as "+raw.Format)
+	}
+	return nil
+}
+
+// headWriter keeps the first bytes that are written.
+type headWriter struct {
+	w    io.Writer
+	head []byte
+}
+
+func (h *headWriter) Write(b []byte) (int, error) {
+	if room := formats.HeadSize - len(h.head); room > 0 {
+		h.head = append(h.head, b[:min(room, len(b))]...)
+	}
+	return h.w.Write(b)
 }
 
 // decider goes through the rows of a file in order, says which stay, and counts.
