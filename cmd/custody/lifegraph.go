@@ -11,6 +11,7 @@ import (
 	"custody/index/scan"
 	"custody/provenance"
 	"custody/provenance/policy"
+	"custody/provenance/report"
 	"custody/provenance/source"
 )
 
@@ -31,6 +32,44 @@ func graphOf(v *index.View, records []scan.TracedRecord, asOf time.Time) provena
 	x.derivations()
 	x.g.Sort()
 	return x.g
+}
+
+// pageRecords is how many records a page tells of; the graph and the answer have
+// all.
+const pageRecords = 40
+
+// lifePage is a trace as its page tells it. What was asked for is named by its
+// kind alone, save an id: addresses have names of authors in them.
+func (a *app) lifePage(v *index.View, f traceFlags, t scan.Trace, missing []string) report.Life {
+	l := report.Life{More: t.More, NotFound: missing, Short: !t.Testable}
+	switch {
+	case f.id != "":
+		l.Asked = "the record " + f.id
+	case f.ids != "":
+		l.Asked = "the records of a list"
+	case f.url != "":
+		l.Asked = "the record at an address"
+	case f.author != "":
+		l.Asked = "the records of an author"
+	default:
+		l.Asked = "the records that a text is or holds"
+	}
+	shown := t.Records
+	if len(shown) > pageRecords {
+		shown = shown[:pageRecords]
+		l.More += int64(len(t.Records) - pageRecords)
+	}
+	for i := range shown {
+		m := &shown[i].Match
+		_, label := recordNode(&shown[i])
+		r := report.LivedRecord{Name: label, Verdict: m.Verdict.String(), Score: m.Score, Training: m.Training, TrainingNow: m.TrainNow, Terms: deref(m.Terms, ""), TermsNow: deref(m.TermsNow, "")}
+		if life := shown[i].Life; life != nil {
+			r.Story = life.Story
+		}
+		l.Records = append(l.Records, r)
+	}
+	l.Graph = graphOf(v, shown, a.judged)
+	return l
 }
 
 func nodeID(kind provenance.NodeKind, name string) provenance.NodeID {

@@ -19,12 +19,13 @@ import (
 	"custody/index"
 	"custody/index/scan"
 	"custody/provenance"
+	"custody/provenance/report"
 )
 
 // traceFlags say what to trace: one of them is given.
 type traceFlags struct {
 	text, file, id, ids, url, author string
-	graph                            string // file to write
+	report, graph                    string // files to write
 }
 
 // authorRecords is how many records of an author are listed.
@@ -46,8 +47,10 @@ the datasets and rows where scans that were kept found them, what used those, wh
 they are held, which notices asked for them, and what was destroyed. An author is
 looked up by a keyed hash; no name is stored.
 
---graph writes the same life as a graph, by the name's end: .dot for Graphviz, .json
-for W3C PROV-JSON. It has ids, times and names of apps, not what was asked for.
+--report writes the same as one HTML page, with a picture of what led to what and a
+time line. --graph writes it as a graph, by the name's end: .dot for Graphviz, .json
+for W3C PROV-JSON. Both have ids, times and names of apps, but no text,
+address or author that was asked for.
 
 Exits with 0 whether anything is found or not, and with 4 where the text is too
 short to be told from chance.`,
@@ -58,6 +61,7 @@ short to be told from chance.`,
 			"custody trace --ids wanted.txt",
 			"custody trace --url https://x.com/i/web/status/1234567890123456789",
 			"custody trace --author somebody --json",
+			"custody trace --id x-api:1234567890123456789 --report life.html",
 			"custody trace --ids wanted.txt --graph trace.dot"),
 		Args: exactly(0, "no arguments; say what to trace with a flag"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.trace(cmd, f) },
@@ -70,6 +74,7 @@ short to be told from chance.`,
 	fs.StringVar(&f.ids, "ids", "", "the records that `FILE` lists, one SOURCE:NATIVE-ID a line")
 	fs.StringVar(&f.url, "url", "", "the record at an address, `URL`; nothing is fetched")
 	fs.StringVar(&f.author, "author", "", "the records of an author: `NAME` as the source gives it, name or id")
+	fs.StringVar(&f.report, "report", "", "write it to `FILE`, as one HTML page")
 	fs.StringVar(&f.graph, "graph", "", "write the graph of it to `FILE`, .dot or .json (PROV-JSON)")
 	return cmd
 }
@@ -117,6 +122,15 @@ func (a *app) trace(cmd *cobra.Command, f traceFlags) error {
 	}
 	if err := t.Lives(v, a.judged); err != nil {
 		return err
+	}
+	if f.report != "" {
+		var b bytes.Buffer
+		if err := report.LifeHTML(&b, a.lifePage(v, f, t, missing), report.LifeOptions{Version: readVersion().Version, AsOf: a.judged}); err != nil {
+			return err
+		}
+		if err := writeWhole(f.report, b.Bytes()); err != nil {
+			return err
+		}
 	}
 	if f.graph != "" {
 		g := graphOf(v, t.Records, a.judged)

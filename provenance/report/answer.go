@@ -25,7 +25,7 @@ type AnswerOptions struct {
 //go:embed answer.html.tmpl
 var answerTemplate string
 
-var answerPage = template.Must(template.New("answer").Parse(answerTemplate))
+var answerPage = template.Must(template.Must(template.New("answer").Parse(answerTemplate)).Parse(pageStyle))
 
 // answerView is an answer as the pages show it.
 type answerView struct {
@@ -183,58 +183,15 @@ func mark(s string) string {
 	return strings.NewReplacer("\\", "\\\\", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "<", "&lt;", "\n", " ").Replace(s)
 }
 
-// timeline is what happened when, drawn as rows of bars and points.
-type timeline struct {
-	Width, Height int
-	Years         []tick
-	Rows          []lane
-}
-
-type tick struct {
-	X    float64
-	Text string
-}
-
-type lane struct {
-	Y, TextY int
-	Name     string
-	Bars     []lineBar
-}
-
-type lineBar struct {
-	X, W  float64
-	Class string
-	Title string
-}
-
 // laneOf says which questions have a row in the time line, in this order.
 var laneOf = []struct{ question, name, class string }{
 	{"terms", "terms", "terms"}, {"volume", "calls", "calls"}, {"pooling", "pools", "pool"}, {"circumvention", "limits passed", "over"},
 	{"held", "held", "held"}, {"training", "uses", "use"}, {"destroyed", "destroyed, holds", "gone"}, {"notices", "notices", "notice"},
 }
 
-const (
-	lineWidth  = 1000
-	lineLeft   = 150
-	laneHeight = 26
-)
-
 // newTimeline draws the claims that have times; nil when fewer than two do.
 func newTimeline(a inquiry.Answer, app string) *timeline {
-	type span struct {
-		from, until time.Time
-		title       string
-	}
 	spans := map[string][]span{}
-	var first, last time.Time
-	note := func(t time.Time) {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-			first = t
-		}
-		if t.After(last) {
-			last = t
-		}
-	}
 	for _, q := range a.Questions {
 		for _, c := range q.Claims {
 			if app != "" && !about(c, app) {
@@ -247,47 +204,16 @@ func newTimeline(a inquiry.Answer, app string) *timeline {
 			} else if until.IsZero() {
 				until = a.AsOf
 			}
-			if from.IsZero() {
-				continue
-			}
-			spans[q.ID] = append(spans[q.ID], span{from, until, c.Text})
-			if q.ID != "terms" { // versions go far back: the rest sets the scale
-				note(from)
-				note(until)
+			if !from.IsZero() {
+				spans[q.ID] = append(spans[q.ID], span{from, until, c.Text})
 			}
 		}
 	}
-	if !first.Before(last) {
-		return nil
-	}
-	scale := func(t time.Time) float64 {
-		x := float64(t.Sub(first)) / float64(last.Sub(first))
-		return lineLeft + min(1, max(0, x))*(lineWidth-lineLeft-10)
-	}
-	out := &timeline{Width: lineWidth}
-	y := 24
+	var rows []laneSpans
 	for _, l := range laneOf {
-		if len(spans[l.question]) == 0 {
-			continue
-		}
-		row := lane{Y: y, TextY: y + 13, Name: l.name}
-		for _, s := range spans[l.question] {
-			if s.until.Before(first) || s.from.After(last) {
-				continue
-			}
-			x := scale(s.from)
-			row.Bars = append(row.Bars, lineBar{x, max(3, scale(s.until)-x-1), l.class, s.title})
-		}
-		out.Rows = append(out.Rows, row)
-		y += laneHeight
+		rows = append(rows, laneSpans{l.name, l.class, l.question == "terms", spans[l.question]})
 	}
-	out.Height = y + 6
-	for year := first.Year(); year <= last.Year(); year++ {
-		if t := time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC); !t.Before(first) || year == first.Year() {
-			out.Years = append(out.Years, tick{scale(t), fmt.Sprint(year)})
-		}
-	}
-	return out
+	return drawTimeline(rows)
 }
 
 func valueTime(c inquiry.Claim, key string) time.Time {

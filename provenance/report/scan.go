@@ -238,7 +238,12 @@ func deref(s *string) string {
 //go:embed scan.html.tmpl
 var scanPage string
 
-var scanTemplate = template.Must(template.New("scan").Parse(scanPage))
+var scanTemplate = template.Must(template.Must(template.New("scan").Parse(scanPage)).Parse(pageStyle))
+
+// pageStyle is the style that all pages share.
+//
+//go:embed style.html.tmpl
+var pageStyle string
 
 // bar is one line of a bar chart.
 type bar struct {
