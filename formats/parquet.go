@@ -118,11 +118,7 @@ func (f *File) openParquet(in *stored) (p *parquetFile, err error) {
 		if len(leaves) == 0 && p.NumRows() > 0 {
 			return errors.New("rows without columns")
 		}
-		p.columns = columnsOf(p.Root(), leaves)
-		elements := slices.DeleteFunc(slices.Clone(p.Metadata().Schema), func(e format.SchemaElement) bool { return !e.Type.Valid })
-		for i := range p.columns {
-			p.columns[i].render(&elements[i])
-		}
+		p.columns = rendered(p.File)
 		for i := range p.columns {
 			if p.columns[i].levels > maxLists {
 				return fmt.Errorf("nested deeper than %d lists", maxLists)
@@ -131,6 +127,16 @@ func (f *File) openParquet(in *stored) (p *parquetFile, err error) {
 		return nil
 	})
 	return p, err
+}
+
+// rendered are the columns of a file, with how their values are written.
+func rendered(f *parquet.File) []column {
+	columns := columnsOf(f.Root(), f.Schema().Columns())
+	elements := slices.DeleteFunc(slices.Clone(f.Metadata().Schema), func(e format.SchemaElement) bool { return !e.Type.Valid })
+	for i := range columns {
+		columns[i].render(&elements[i])
+	}
+	return columns
 }
 
 func columnsOf(root *parquet.Column, leaves [][]string) []column {

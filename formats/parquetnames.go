@@ -11,7 +11,7 @@ type ParquetNames struct {
 
 // NewParquetNames reads the columns of a file that Parts could read.
 func NewParquetNames(f *parquet.File) *ParquetNames {
-	return &ParquetNames{columns: columnsOf(f.Root(), f.Schema().Columns())}
+	return &ParquetNames{columns: rendered(f)}
 }
 
 // Text is the name of a value that is a leaf with text, or "". The values of a
