@@ -51,7 +51,14 @@ type lifeView struct {
 	Counts      []countView
 	Picture     *picture
 	Line        *timeline
+	Stories     []storyView
 	Groups      []nodeGroup
+}
+
+// storyView is records of which the same is said.
+type storyView struct {
+	LivedRecord
+	Names []string
 }
 
 // nodeGroup is the nodes of one kind as a list.
@@ -96,6 +103,19 @@ func viewLife(l Life, opt LifeOptions) lifeView {
 		v.Gate, v.Title = "found", "The life of "+l.Records[0].Name
 	default:
 		v.Gate, v.Title = "found", "The lives of "+Count(int64(n)+l.More, "record", "records")
+	}
+	said := map[string]int{} // what is said of a record, to its story
+	for _, r := range l.Records {
+		name := r.Name
+		r.Name = ""
+		key := fmt.Sprintf("%#v", r)
+		i, ok := said[key]
+		if !ok {
+			i = len(v.Stories)
+			said[key] = i
+			v.Stories = append(v.Stories, storyView{LivedRecord: r})
+		}
+		v.Stories[i].Names = append(v.Stories[i].Names, name)
 	}
 	counts := map[provenance.NodeKind]int64{}
 	for _, n := range l.Graph.Nodes {

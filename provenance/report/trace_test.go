@@ -95,6 +95,26 @@ func TestLifePage(t *testing.T) {
 	}
 }
 
+// TestLifeSaysTheSameOnce holds that records of which the same is said share its
+// words, and others do not.
+func TestLifeSaysTheSameOnce(t *testing.T) {
+	l := sampleLife(1)
+	for i := range 5 {
+		r := l.Records[0]
+		r.Name = fmt.Sprint("x-api:", 10+i)
+		if i == 4 {
+			r.Story = []string{"fetched at an unknown time"}
+		}
+		l.Records = append(l.Records, r)
+	}
+	page := lifePage(t, l)
+	for want, times := range map[string]int{"when its terms forbade training": 1, "fetched at an unknown time": 1, ">5 records<": 1, "x-api:1, x-api:10, x-api:11, x-api:12, x-api:13<": 1, "<h3>x-api:14</h3>": 1, "The lives of 6 records</h1>": 1} {
+		if got := strings.Count(page, want); got != times {
+			t.Errorf("%q is there %d times, want %d", want, got, times)
+		}
+	}
+}
+
 // TestLifeSVGIsXML reads every picture of the page as XML and follows its links.
 func TestLifeSVGIsXML(t *testing.T) {
 	page := lifePage(t, sampleLife(3))
