@@ -10,8 +10,9 @@ import (
 
 // Bloom is a filter over keys of the whole store, probed before any segment: one
 // 64-bit word a key, chosen by the key's upper bits, three bits in it chosen by
-// lower ones, at eight bits a key. Since segments keep their keys in order,
-// it is filled from front to back.
+// lower ones, at eight bits a key, or up to 32 as long as it stays within the
+// second cache. Since segments keep their keys in order, it is filled from
+// front to back.
 type Bloom struct {
 	words []uint64
 	free  func()
@@ -26,7 +27,7 @@ func newBloom(segs []*segment.Segment, family func(s *segment.Segment) []*segmen
 		}
 	}
 	b := &Bloom{}
-	b.words, b.free = makeWords(min(1<<30, max(1024, (n/8+63)&^63))) // a word for eight keys
+	b.words, b.free = makeWords(wordsFor(n))
 	workers := min(runtime.GOMAXPROCS(0), 1<<6)
 	var wg sync.WaitGroup
 	for w := range workers { // a 64th of the key space is a 64th of the words
@@ -42,6 +43,13 @@ func newBloom(segs []*segment.Segment, family func(s *segment.Segment) []*segmen
 	}
 	wg.Wait()
 	return b
+}
+
+// wordsFor is the words of a filter of n keys: one for two keys while that is at
+// most half a megabyte, then one for eight. It is a multiple of 64.
+func wordsFor(n int) int {
+	const cached = 1 << 16
+	return min(1<<30, max(1024, (max(n/8, min(n/2, cached))+63)&^63))
 }
 
 // mask is three bits of a word, chosen by the lowest 18 of the 48 bits that a
@@ -62,25 +70,40 @@ func (b *Bloom) MayHold(key uint64) bool {
 	return b.words[b.word(key)]&m == m
 }
 
-// Filter appends to dst the indices of the keys that a segment may have. It asks
-// for many words at once: the memory answers them side by side.
+// Filter appends to dst the indices of the keys that a segment may have. It
+// fetches the words of many keys before it looks at one: the memory answers as
+// many side by side as the processor has loads under way, and a loop that does
+// nothing else has the most.
 func (b *Bloom) Filter(keys []uint64, dst []int32) []int32 {
 	if cap(dst)-len(dst) < len(keys) {
 		dst = append(make([]int32, 0, len(dst)+2*len(keys)), dst...)
 	}
 	n := len(dst)
 	dst = dst[:n+len(keys)]
-	words := b.words
-	size := uint64(len(words))
-	for i, k := range keys {
-		m := mask(k)
-		at, _ := bits.Mul64(k, size)
-		dst[n] = int32(i)
-		// the borrow of 0 - x is 1 for every x but 0
-		_, miss := bits.Sub64(0, words[at]&m^m, 0)
-		n += 1 - int(miss)
+	var got [128]uint64
+	for from := 0; from < len(keys); from += len(got) {
+		some := keys[from:min(len(keys), from+len(got))]
+		fetch(b.words, some, &got)
+		for i, k := range some {
+			m := mask(k)
+			dst[n] = int32(from + i)
+			// the borrow of 0 - x is 1 for every x but 0
+			_, miss := bits.Sub64(0, got[i%len(got)]&m^m, 0)
+			n += 1 - int(miss)
+		}
 	}
 	return dst[:n]
+}
+
+// fetch puts the word of each of at most 128 keys into got.
+//
+//go:noinline
+func fetch(words, keys []uint64, got *[128]uint64) {
+	size := uint64(len(words))
+	for i, k := range keys {
+		at, _ := bits.Mul64(k, size)
+		got[i%len(got)] = words[at]
+	}
 }
 
 // Bytes is the memory the filter takes.
