@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"custody/cmd/internal/ui"
+	"custody/formats"
 	"custody/index"
 	"custody/index/scan"
 	"custody/provenance/corpus"
@@ -199,6 +200,7 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command st
 		return none, nil, err
 	}
 	sum.Version, sum.Skipped = version, append(sum.Skipped, c.Skipped()...)
+	addLicences(&sum, c)
 	sum.Bytes, _ = c.Progress()
 	sum.BytesDecoded = c.Decoded()
 	sum.Seconds = a.now().Sub(start).Seconds()
@@ -254,6 +256,27 @@ func readPolicy(name string) (*policy.Policy, error) {
 		return nil, hinted(errors.New(redactLines(err.Error())), "nothing was read")
 	}
 	return p, nil
+}
+
+// addLicences says what licence the corpus states for itself, and sets it against
+// what the terms of the sources say that its rows came from: a repository's
+// licence is not the platform's permission.
+func addLicences(sum *corpus.Summary, c *formats.Corpus) {
+	for _, l := range c.Licences() {
+		sum.Licences = append(sum.Licences, corpus.Licence{File: l.File, Expression: l.Expression, Kind: l.Kind, Evidence: l.Evidence})
+	}
+	if len(sum.Licences) == 0 {
+		return
+	}
+	l := sum.Licences[0]
+	for _, s := range sum.BySource {
+		says := map[string]string{"forbidden": "forbid training", "allowed": "allow training"}[s.TrainingNow]
+		if s.Rows == 0 || says == "" || s.TrainingNow == "allowed" {
+			continue
+		}
+		sum.Findings = append(sum.Findings, fmt.Sprintf("%s says %s; %s of %s; its terms %s, whatever licence stands beside the data", l.File, l.Expression,
+			ui.Count(s.Rows, "row is|rows are"), s.Source, says))
+	}
 }
 
 // generationOf is the commit that a view shows; 0 without a store.
