@@ -200,7 +200,7 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command st
 		return none, nil, err
 	}
 	sum.Version, sum.Skipped = version, append(sum.Skipped, c.Skipped()...)
-	addLicences(&sum, c)
+	addLicences(&sum, licencesOf(c))
 	sum.Bytes, _ = c.Progress()
 	sum.BytesDecoded = c.Decoded()
 	sum.Seconds = a.now().Sub(start).Seconds()
@@ -261,11 +261,8 @@ func readPolicy(name string) (*policy.Policy, error) {
 // addLicences says what licence the corpus states for itself, and sets it against
 // what the terms of the sources say that its rows came from: a repository's
 // licence is not the platform's permission.
-func addLicences(sum *corpus.Summary, c *formats.Corpus) {
-	for _, l := range c.Licences() {
-		sum.Licences = append(sum.Licences, corpus.Licence{File: l.File, Expression: l.Expression, Kind: l.Kind, Evidence: l.Evidence})
-	}
-	if len(sum.Licences) == 0 {
+func addLicences(sum *corpus.Summary, licences []corpus.Licence) {
+	if sum.Licences = append(sum.Licences, licences...); len(licences) == 0 {
 		return
 	}
 	l := sum.Licences[0]
@@ -277,6 +274,14 @@ func addLicences(sum *corpus.Summary, c *formats.Corpus) {
 		sum.Findings = append(sum.Findings, fmt.Sprintf("%s says %s; %s of %s; its terms %s, whatever licence stands beside the data", l.File, l.Expression,
 			ui.Count(s.Rows, "row is|rows are"), s.Source, says))
 	}
+}
+
+func licencesOf(c *formats.Corpus) []corpus.Licence {
+	out := []corpus.Licence{}
+	for _, l := range c.Licences() {
+		out = append(out, corpus.Licence{File: l.File, Expression: l.Expression, Kind: l.Kind, Evidence: l.Evidence})
+	}
+	return out
 }
 
 // generationOf is the commit that a view shows; 0 without a store.

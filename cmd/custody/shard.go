@@ -29,18 +29,19 @@ import (
 // shardHead is the first line of a shard's result: what was scanned against what,
 // which has to be the same in all shards of one scan.
 type shardHead struct {
-	Schema   string   `json:"schema"` // custody.scan-shard/1
-	Shard    int      `json:"shard"`  // from 1
-	Of       int      `json:"of"`
-	Same     string   `json:"same"`   // digest of the corpus, the store and the arguments
-	By       string   `json:"by"`     // file or part
-	Policy   string   `json:"policy"` // digest of the policy file, "" without one
-	Dataset  string   `json:"dataset"`
-	Version  *string  `json:"version"`
-	Skipped  []string `json:"skipped"`
-	Read     []int64  `json:"read"` // bytes of each file of the corpus
-	Decoded  int64    `json:"bytes_decoded"`
-	Complete bool     `json:"complete"`
+	Schema   string           `json:"schema"` // custody.scan-shard/1
+	Shard    int              `json:"shard"`  // from 1
+	Of       int              `json:"of"`
+	Same     string           `json:"same"`   // digest of the corpus, the store and the arguments
+	By       string           `json:"by"`     // file or part
+	Policy   string           `json:"policy"` // digest of the policy file, "" without one
+	Dataset  string           `json:"dataset"`
+	Version  *string          `json:"version"`
+	Skipped  []string         `json:"skipped"`
+	Licences []corpus.Licence `json:"licences"` // that the corpus states
+	Read     []int64          `json:"read"`     // bytes of each file of the corpus
+	Decoded  int64            `json:"bytes_decoded"`
+	Complete bool             `json:"complete"`
 }
 
 // parseShard reads i/n.
@@ -125,7 +126,7 @@ func (a *app) scanShard(cmd *cobra.Command, args []string, f scanFlags) error {
 	for _, file := range c.Files() {
 		head.Read = append(head.Read, file.Consumed())
 	}
-	head.Decoded, head.Complete = c.Decoded(), true
+	head.Decoded, head.Complete, head.Licences = c.Decoded(), true, licencesOf(c)
 	if err := lines.Flush(); err != nil {
 		return err
 	}
@@ -263,6 +264,7 @@ func (a *app) mergeScan(cmd *cobra.Command, args []string, f scanFlags) error {
 		sum.BytesDecoded += h.Decoded
 	}
 	sum.Bytes = readBytes(heads)
+	addLicences(&sum, heads[0].Licences)
 	sum.Seconds = a.now().Sub(start).Seconds()
 	top := out.strongest()
 	opt := report.Options{Command: commandLine(cmd, args), Version: readVersion().Version, AsOf: a.judged}
