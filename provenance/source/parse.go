@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +57,8 @@ type parser struct {
 	kind *kind
 	seen map[string]bool
 	errs []error
+
+	documents map[string]document // of the current version of the terms
 }
 
 func (p *parser) fail(line int, key, format string, args ...any) {
@@ -172,7 +175,7 @@ func (p *parser) source(line int, key, value string) {
 	case "hosts":
 		s.Hosts = list(value, ",")
 	case "limit-scope":
-		if s.LimitScope = value; !slices.Contains([]string{"app", "user", "client", "ip"}, value) {
+		if s.LimitScope = value; !slices.Contains(scopes, value) {
 			p.fail(line, key, "want app, user, client or ip")
 		}
 	case "form":
@@ -312,14 +315,20 @@ func (p *parser) rule(line int, grade, value string) {
 	p.kind.rules = append(p.kind.rules, r)
 }
 
-// rights that terms speak of.
-var rights = []string{"training", "redistribution", "government", "commercial"}
+// What terms speak of.
+var (
+	rights = []string{"training", "redistribution", "government", "commercial"}
+	duties = []string{"delete_within", "delete_proof", "cache_for"}
+	limits = []string{"circumvention", "excessive_use", "pooling"}
+	scopes = []string{"app", "user", "client", "ip"}
+)
 
 // terms takes a line of the file of terms.
 func (p *parser) terms(line int, key, value string) {
 	s := p.s
 	if key == "terms" {
 		s.Terms = append(s.Terms, provenance.Terms{ID: provenance.TermsID(value), Source: s.ID})
+		p.documents = map[string]document{}
 		clear(p.seen)
 		return
 	}
@@ -328,18 +337,20 @@ func (p *parser) terms(line int, key, value string) {
 		return
 	}
 	t := &s.Terms[len(s.Terms)-1]
-	if key != "right" {
+	if key != "right" && key != "duty" && key != "limit" && key != "document" {
 		p.once(line, key)
 	}
 	switch key {
 	case "title":
 		t.Title = value
+	case "agreement":
+		t.Agreement = value
 	case "url":
 		t.URL = value
 	case "stated", "first-observed", "last-before":
-		d, err := time.Parse(time.DateOnly, value)
+		d, err := provenance.ParseTime(value)
 		if err != nil {
-			p.fail(line, key, "want a date such as 2025-06-04")
+			p.fail(line, key, "want a date such as 2025-06-04, or RFC 3339")
 		}
 		switch key {
 		case "stated":
@@ -349,52 +360,123 @@ func (p *parser) terms(line int, key, value string) {
 		default:
 			t.LastBefore = d
 		}
-	case "right":
-		p.right(line, t, value)
+	case "document":
+		p.document(line, value)
+	case "right", "duty", "limit", "limit-scope":
+		p.statement(line, t, key, value)
 	default:
 		p.fail(line, key, "no such key of terms")
 	}
 }
 
-// right reads `NAME VALUE | DOCUMENT | SECTION | DIGEST | "QUOTE"`; the
-// fields after the value may be left out from the end.
-func (p *parser) right(line int, t *provenance.Terms, value string) {
-	fields := strings.SplitN(value, "|", 5)
-	for i := range fields {
-		fields[i] = strings.TrimSpace(fields[i])
+// document is an archived text that clauses of a version point at.
+type document struct{ pointer, digest string }
+
+// document reads `NAME = POINTER | DIGEST`: NAME then stands for both in the
+// version's clauses.
+func (p *parser) document(line int, value string) {
+	name, rest, _ := strings.Cut(value, "=")
+	pointer, digest, _ := strings.Cut(rest, "|")
+	d := document{strings.TrimSpace(pointer), strings.TrimSpace(digest)}
+	if name = strings.TrimSpace(name); name == "" || d.pointer == "" || !sha256Form(d.digest) {
+		p.fail(line, "document", "want NAME = WHERE | SHA-256 of 64 hex digits")
+		return
 	}
+	if _, ok := p.documents[name]; ok {
+		p.fail(line, "document", "%s given twice", name)
+	}
+	p.documents[name] = d
+}
+
+// statement reads `NAME VALUE | DOCUMENT | SECTION | DIGEST | "QUOTE"`; the
+// fields after the value may be left out from the end. Where DOCUMENT is the name
+// of a document of the version there is no DIGEST. A limit-scope has no NAME.
+func (p *parser) statement(line int, t *provenance.Terms, key, value string) {
+	fields := p.fields(value)
 	name, val, _ := strings.Cut(fields[0], " ")
-	var r provenance.Right
-	if err := r.UnmarshalText([]byte(strings.TrimSpace(val))); err != nil {
-		p.fail(line, "right", "%v", err)
+	if val = strings.TrimSpace(val); key == "limit-scope" {
+		name, val = "limit_scope", fields[0]
+	}
+	switch key {
+	case "right":
+		state(p, line, key, &t.Rights, rights, name, val, parseRight)
+	case "limit":
+		state(p, line, key, &t.Limits, limits, name, val, parseRight)
+	case "duty":
+		state(p, line, key, &t.Duties, duties, name, val, parseDuty)
+	default:
+		if t.LimitScope = val; !slices.Contains(scopes, val) {
+			p.fail(line, key, "want one of %s", strings.Join(scopes, ", "))
+		}
+	}
+	if fields[1] == "" {
 		return
 	}
-	if !slices.Contains(rights, name) {
-		p.fail(line, "right", "want one of %s", strings.Join(rights, ", "))
-		return
-	}
-	if _, ok := t.Rights[name]; ok {
-		p.fail(line, "right", "%s given twice", name)
-	}
-	if t.Rights == nil {
-		t.Rights = map[string]provenance.Right{}
-	}
-	t.Rights[name] = r
-	if len(fields) == 1 {
-		return
-	}
-	fields = append(fields, "", "", "")
 	c := provenance.Clause{Right: name, Document: fields[1], Section: fields[2], Digest: fields[3]}
 	if c.Digest != "" && !sha256Form(c.Digest) {
-		p.fail(line, "right", "want a SHA-256 of 64 hex digits")
+		p.fail(line, key, "want a SHA-256 of 64 hex digits")
 	}
 	if q := fields[4]; q != "" {
 		var err error
 		if c.Quote, err = strconv.Unquote(q); err != nil || len(c.Quote) > 300 {
-			p.fail(line, "right", `want a short "quote"`)
+			p.fail(line, key, `want a short "quote"`)
 		}
 	}
 	t.Clauses = append(t.Clauses, c)
+}
+
+// fields are the five fields of a statement; those left out are empty.
+func (p *parser) fields(value string) []string {
+	fields := strings.SplitN(value, "|", 3)
+	fields = append(fields, "", "")[:max(len(fields), 2)]
+	d, named := p.documents[strings.TrimSpace(fields[1])]
+	if named {
+		fields[1] = d.pointer
+	}
+	if len(fields) == 3 {
+		n := 3
+		if named {
+			n = 2
+		}
+		fields = append(fields[:2], strings.SplitN(fields[2], "|", n)...)
+	}
+	fields = append(fields, "", "", "", "")
+	if named {
+		fields = slices.Insert(fields, 3, d.digest)
+	}
+	for i := range fields {
+		fields[i] = strings.TrimSpace(fields[i])
+	}
+	return fields[:5]
+}
+
+// state notes what terms say of name in one of their maps.
+func state[V any](p *parser, line int, key string, m *map[string]V, names []string, name, val string, parse func(string) (V, error)) {
+	v, err := parse(val)
+	if err != nil {
+		p.fail(line, key, "%v", err)
+	}
+	if !slices.Contains(names, name) {
+		p.fail(line, key, "want one of %s", strings.Join(names, ", "))
+	}
+	if _, ok := (*m)[name]; ok {
+		p.fail(line, key, "%s given twice", name)
+	}
+	if *m == nil {
+		*m = map[string]V{}
+	}
+	(*m)[name] = v
+}
+
+func parseRight(s string) (r provenance.Right, err error) { return r, r.UnmarshalText([]byte(s)) }
+
+var dutyForm = regexp.MustCompile(`^(?:unknown|silent|promptly|[1-9][0-9]{0,4}(?:h|d|bd))$`)
+
+func parseDuty(s string) (string, error) {
+	if !dutyForm.MatchString(s) {
+		return "", errors.New("want 24h, 30d, 10bd (business days), promptly, silent or unknown")
+	}
+	return s, nil
 }
 
 func sha256Form(s string) bool {
@@ -443,7 +525,11 @@ func (p *parser) finish(line int) {
 			p.fail(line, "terms", "%s: last-before is after first-observed", t.ID)
 		}
 	}
-	slices.SortStableFunc(s.Terms, func(a, b provenance.Terms) int { return begin(a).Compare(begin(b)) })
+	slices.SortStableFunc(s.Terms, func(a, b provenance.Terms) int {
+		a0, a1 := a.Begins()
+		b0, b1 := b.Begins()
+		return cmp.Or(a1.Compare(b1), a0.Compare(b0))
+	})
 	effective(s.Terms)
 }
 
@@ -471,22 +557,15 @@ func (s *Source) setSlots() {
 	}
 }
 
-// begin is when terms took force as far as they or the archive say.
-func begin(t provenance.Terms) time.Time {
-	if !t.Stated.IsZero() {
-		return t.Stated
-	}
-	return t.FirstObserved
-}
-
-// effective judges when each version was in force: from its beginning until
-// the next one's.
+// effective judges when each version may have been in force: from its earliest
+// beginning until the latest beginning of the next version of the same agreement.
 func effective(terms []provenance.Terms) {
-	for i := range terms {
-		terms[i].Effective.From = begin(terms[i])
-		if i+1 < len(terms) {
-			terms[i].Effective.Until = begin(terms[i+1])
-		}
+	next := map[string]time.Time{}
+	for i := len(terms) - 1; i >= 0; i-- {
+		t := &terms[i]
+		earliest, latest := t.Begins()
+		t.Effective = provenance.Period{From: earliest, Until: next[t.Agreement]}
+		next[t.Agreement] = latest
 	}
 }
 
