@@ -36,7 +36,7 @@ type rule struct {
 	idTime     bool
 	text       string
 
-	need, not uint64 // bits of the keys
+	need, not keySet
 	witnesses []string
 	withTime  []string
 }
@@ -50,14 +50,38 @@ type condition struct {
 }
 
 // maxKeys is how many telling keys a catalogue can have.
-const maxKeys = 64
+const maxKeys = 256
+
+// keySet is a set of telling keys, by their bits.
+type keySet [maxKeys / 64]uint64
+
+func (s *keySet) add(bit int)      { s[bit/64] |= 1 << (bit % 64) }
+func (s *keySet) has(bit int) bool { return s[bit/64]>>(bit%64)&1 != 0 }
+
+// holds reports whether all of t are in s.
+func (s *keySet) holds(t *keySet) bool {
+	var lack uint64
+	for i := range s {
+		lack |= t[i] &^ s[i]
+	}
+	return lack == 0
+}
+
+// meets reports whether one of t is in s.
+func (s *keySet) meets(t *keySet) bool {
+	var both uint64
+	for i := range s {
+		both |= t[i] & s[i]
+	}
+	return both != 0
+}
 
 // addRules gives the keys that s names a bit each.
 func (c *Catalogue) addRules(s *Source) error {
 	for _, k := range s.kinds {
 		for _, r := range k.rules {
 			var err error
-			bit := func(key string) uint64 {
+			bit := func(key string) int {
 				b, ok := c.keys[key]
 				if !ok {
 					if b = len(c.keys); b >= maxKeys {
@@ -66,7 +90,7 @@ func (c *Catalogue) addRules(s *Source) error {
 					}
 					c.keys[key] = b
 				}
-				return 1 << b
+				return b
 			}
 			single := func(ps []*path) {
 				for _, p := range ps {
@@ -76,17 +100,16 @@ func (c *Catalogue) addRules(s *Source) error {
 				}
 			}
 			for _, key := range r.needs {
-				r.need |= bit(key)
+				r.need.add(bit(key))
 			}
 			for _, key := range r.nots {
-				r.not |= bit(key)
+				r.not.add(bit(key))
 			}
 			r.witnesses = []string{r.text}
 			r.conditions = slices.Clone(r.conditions)
 			for i := range r.conditions {
 				q := &r.conditions[i]
-				bit(q.key)
-				q.bit = uint8(c.keys[q.key])
+				q.bit = uint8(bit(q.key))
 				single(q.want.paths)
 				r.witnesses = append(r.witnesses, q.key+" "+q.op+" "+q.want.String())
 			}
@@ -112,13 +135,16 @@ func (c *Catalogue) setOrdinary() {
 	for b := range bits {
 		bits[b] = b
 		for i := range c.rules {
-			uses[b] += int(c.rules[i].need >> b & 1)
+			if c.rules[i].need.has(b) {
+				uses[b]++
+			}
 		}
 	}
 	slices.SortStableFunc(bits, func(a, b int) int { return uses[b] - uses[a] })
 	for _, b := range bits {
-		with := c.ordinary | 1<<b
-		if !slices.ContainsFunc(c.rules, func(r rule) bool { return r.need&^with == 0 }) {
+		with := c.ordinary
+		with.add(b)
+		if !slices.ContainsFunc(c.rules, func(r rule) bool { return with.holds(&r.need) }) {
 			c.ordinary = with
 		}
 	}
@@ -137,9 +163,9 @@ type Recogniser struct {
 
 // telling is what a path says: its telling keys, and which segments they are.
 type telling struct {
-	mask uint64
 	keys []tellingKey
-	last int // number of the last segment
+	last int  // number of the last segment
+	more bool // there is a key that is not an ordinary one
 }
 
 type tellingKey struct {
@@ -150,7 +176,7 @@ type tellingKey struct {
 // group is the object at one prefix of the row's names.
 type group struct {
 	prefix string
-	mask   uint64         // telling keys that it has
+	mask   keySet         // telling keys that it has
 	vals   [maxKeys]int32 // leaf + 1 of those that are scalars, or the first of an array
 }
 
@@ -166,7 +192,7 @@ func (r *Recogniser) telling(name string) telling {
 	for s := range strings.SplitSeq(name, ".") {
 		key, _, _ := strings.Cut(s, "[")
 		if b, ok := r.c.keys[key]; ok {
-			t.mask |= 1 << b
+			t.more = t.more || !r.c.ordinary.has(b)
 			t.keys = append(t.keys, tellingKey{t.last, uint8(b)})
 		}
 		t.last++
@@ -179,20 +205,26 @@ func (r *Recogniser) telling(name string) telling {
 // source, with its strongest rule. Most rows lack the keys and cost some
 // nanoseconds a field.
 func (r *Recogniser) Recognise(row *corpus.Row, yield func(Recognition)) {
-	var mask uint64
+	more := false
 	for i := range row.Leaves {
 		l := &row.Leaves[i]
 		if p := l.Path; p != nil && uint32(p.ID) < uint32(len(r.memo.cells)) && r.memo.cells[p.ID].path == p {
-			mask |= r.memo.cells[p.ID].val.mask
+			more = more || r.memo.cells[p.ID].val.more
 		} else {
-			mask |= r.memo.miss(l).mask
+			more = r.memo.miss(l).more || more
 		}
 	}
-	if mask&^r.c.ordinary == 0 {
+	if !more {
 		return
 	}
+	var mask keySet
+	for i := range row.Leaves {
+		for _, k := range r.memo.get(&row.Leaves[i]).keys {
+			mask.add(int(k.bit))
+		}
+	}
 	for i := range r.c.rules {
-		if need := r.c.rules[i].need; mask&need == need {
+		if mask.holds(&r.c.rules[i].need) {
 			r.objects(row, yield)
 			return
 		}
@@ -206,7 +238,7 @@ func (r *Recogniser) objects(row *corpus.Row, yield func(Recognition)) {
 	for i := range row.Leaves {
 		l := &row.Leaves[i]
 		t := r.memo.get(l)
-		if t.mask == 0 {
+		if len(t.keys) == 0 {
 			continue
 		}
 		segment, start, k := 0, 0, 0
@@ -243,7 +275,7 @@ func (r *Recogniser) key(prefix string, bit uint8, last bool, leaf int) {
 		}
 	}
 	g := &r.groups[n]
-	g.mask |= 1 << bit
+	g.mask.add(int(bit))
 	if last && g.vals[bit] == 0 {
 		g.vals[bit] = int32(leaf + 1)
 	}
@@ -268,7 +300,7 @@ func (r *Recogniser) judge(yield func(Recognition)) {
 	var out Recognition
 	for i := range r.c.rules {
 		u := &r.c.rules[i]
-		if r.at.mask&u.need != u.need || r.at.mask&u.not != 0 {
+		if !r.at.mask.holds(&u.need) || r.at.mask.meets(&u.not) {
 			continue
 		}
 		if best != nil && best.source == u.source && (best.strong || !u.strong) {

@@ -110,7 +110,7 @@ type Catalogue struct {
 	sources  []*Source      // by id
 	keys     map[string]int // the telling keys and their bits
 	rules    []rule
-	ordinary uint64 // keys that are not enough for any rule
+	ordinary keySet // keys that are not enough for any rule
 }
 
 //go:embed *.txtar
