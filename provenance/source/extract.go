@@ -106,7 +106,7 @@ func (w *walker) object(v *fastjson.Value, nested bool) error {
 	for _, p := range w.s.containers {
 		if in := v.Get(p.keys...); in != nil && !holdsNothing(in) {
 			found = true
-			if err := w.walk(in, nested); err != nil {
+			if err := w.container(p, in, nested); err != nil {
 				return err
 			}
 		}
@@ -115,6 +115,23 @@ func (w *walker) object(v *fastjson.Value, nested bool) error {
 		w.took.pass(passedOther)
 	}
 	return nil
+}
+
+// container takes the records of what is at p. Where p ends in "[]" and the API
+// gives an object in place of an array, such as pages by their ids, its values
+// are the elements.
+func (w *walker) container(p *path, in *fastjson.Value, nested bool) error {
+	if !p.steps[len(p.steps)-1].each || in.Type() != fastjson.TypeObject {
+		return w.walk(in, nested)
+	}
+	var err error
+	o, _ := in.Object()
+	o.Visit(func(_ []byte, v *fastjson.Value) {
+		if err == nil {
+			err = w.walk(v, nested)
+		}
+	})
+	return err
 }
 
 // holdsNothing reports whether v can't hold a record.

@@ -104,7 +104,7 @@ func (t *template) expand(o object) (string, bool) {
 
 // Forms of times in source files.
 const (
-	formRFC3339 = "rfc3339" // 2018-10-10T20:19:24.000Z
+	formRFC3339 = "rfc3339" // 2018-10-10T20:19:24.000Z, also with +0000
 	formTwitter = "twitter" // Wed Oct 10 20:19:24 +0000 2018
 	formUnix    = "unix"    // seconds or milliseconds, a fraction allowed
 )
@@ -122,6 +122,9 @@ func parseTime(s, form string) (time.Time, bool) {
 		return t.UTC(), err == nil
 	case len(s) > 10 && s[4] == '-' && (form == "" || form == formRFC3339):
 		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			t, err = time.Parse("2006-01-02T15:04:05Z0700", s) // +0000
+		}
 		return t.UTC(), err == nil
 	case form == "" || form == formUnix:
 		return parseUnix(s)

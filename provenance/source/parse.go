@@ -299,13 +299,19 @@ func (p *parser) rule(line int, grade, value string) {
 			r.idTime = true
 		case len(w) == 2 && w[0] == "not":
 			r.nots = append(r.nots, w[1])
+		case len(w) == 3 && w[1] == "matches":
+			form, err := regexp.Compile(w[2])
+			if err != nil || !slices.Contains(r.needs, w[0]) {
+				p.fail(line, grade, "want a regular expression on one of the keys")
+			}
+			r.conditions = append(r.conditions, condition{key: w[0], op: w[1], form: form, want: template{text: []string{w[2]}}})
 		case len(w) == 3 && (w[1] == "is" || w[1] == "has" || w[1] == "begins"):
 			if !slices.Contains(r.needs, w[0]) {
 				p.fail(line, grade, "%s is not among the keys", w[0])
 			}
 			r.conditions = append(r.conditions, condition{key: w[0], op: w[1], want: p.template(line, grade, w[2])})
 		default:
-			p.fail(line, grade, "want id time, not KEY, KEY is TEXT, KEY has TEXT or KEY begins TEXT")
+			p.fail(line, grade, "want id time, not KEY, KEY is TEXT, KEY has TEXT, KEY begins TEXT or KEY matches REGEXP")
 		}
 	}
 	if len(r.needs) == 0 {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -44,8 +45,9 @@ type rule struct {
 // condition is about the value of one key.
 type condition struct {
 	key  string
-	op   string // is, has (bounded by no letter or digit), begins
+	op   string // is, has (bounded by no letter or digit), begins, matches
 	want template
+	form *regexp.Regexp // of matches
 	bit  uint8
 }
 
@@ -377,6 +379,8 @@ func (r *Recogniser) condition(c *condition) bool {
 			ok = l.Text == want
 		case "begins":
 			ok = strings.HasPrefix(l.Text, want)
+		case "matches":
+			ok = c.form.MatchString(l.Text)
 		default:
 			ok = has(l.Text, want)
 		}

@@ -117,6 +117,17 @@ func TestShares(t *testing.T) {
 		"reddit_t3":        {"reddit-api", 1},
 		"twitter_v1_user":  {"x-api", 0}, // a user may hold a post
 		"twitter_v2_user":  {"x-api", 0},
+
+		"anthropic_message":  {"anthropic-api", 1},
+		"crossref_work":      {"crossref-api", 1},
+		"github_object":      {"github-api", 1},
+		"google_place":       {"google-maps-api", 1},
+		"mastodon_status":    {"mastodon", 1},
+		"mediawiki_page":     {"wikimedia-api", 0.04}, // few have an address that tells the wiki
+		"openai_response":    {"openai-api", 0.5},
+		"spotify_object":     {"spotify-api", 0.95},
+		"stackexchange_post": {"stackexchange-api", 1},
+		"youtube_resource":   {"youtube-api", 0.95},
 	}
 	names := unpack(t, "api-records.tar.xz", func(name string) bool {
 		return strings.HasSuffix(name, ".jsonl") && strings.Contains(name, "_records/")
@@ -129,7 +140,7 @@ func TestShares(t *testing.T) {
 			kind = kind[i+len("_records_"):]
 		}
 		want, mine := own[kind]
-		var rows, strong, weak, wrong int
+		var rows, strong, weak, wrong, other int
 		r := Default().NewRecogniser()
 		var f flattener
 		eachObject(t, name, func(_ []byte, v *fastjson.Value) {
@@ -140,6 +151,8 @@ func TestShares(t *testing.T) {
 			grade := 0
 			r.Recognise(f.row(v), func(x Recognition) {
 				switch {
+				case kind == "anthropic_message" && x.Source == "openai-api" && !x.Strong:
+					other++ // an item of a response of OpenAI, which the data has among them
 				case mine && string(x.Source) != want.source, !mine && x.Strong && !strings.HasPrefix(kind, "reddit_"):
 					wrong++
 				case x.Strong:
@@ -161,7 +174,7 @@ func TestShares(t *testing.T) {
 		if mine {
 			seen++
 			t.Logf("%s: %d of %d strong, %d weak", kind, strong, rows, weak)
-			if got := float64(strong) / float64(rows); rows == 0 || got < want.share {
+			if got := float64(strong) / float64(rows-other); rows == 0 || got < want.share {
 				t.Errorf("%s: %.4f recognised as strong, want %.4f", kind, got, want.share)
 			}
 		}
