@@ -207,6 +207,9 @@ func (c *Catalogue) nearest(id string) []string {
 		if id != "" && strings.Contains(s, id) {
 			d -= len(s) - len(id)
 		}
+		if id != "" && strings.HasPrefix(s, id) {
+			d--
+		}
 		return d
 	}
 	slices.SortStableFunc(ids, func(a, b string) int { return near(a) - near(b) })
