@@ -193,9 +193,13 @@ func (v *View) Windows() map[string]int {
 }
 
 // Blooms are a filter over the fingerprints and keys of all texts, and a smaller
-// one over the anchors of short texts. They are built on first use.
+// one over the anchors of short texts. They are built on first use, and the
+// segments made ready for many look-ups.
 func (v *View) Blooms() (texts, short *Bloom) {
 	v.bloomOnce.Do(func() {
+		for _, s := range v.Segments {
+			s.Chart()
+		}
 		v.bloom = newBloom(v.Segments, func(s *segment.Segment) []*segment.Postings { return []*segment.Postings{&s.Winnow, &s.Keys} })
 		v.short = newBloom(v.Segments, func(s *segment.Segment) []*segment.Postings { return []*segment.Postings{&s.Anchors} })
 	})

@@ -10,6 +10,7 @@ import (
 
 	"custody/index"
 	"custody/index/fingerprint"
+	"custody/index/segment"
 	"custody/provenance/corpus"
 	"custody/provenance/source"
 )
@@ -80,7 +81,11 @@ type matcher struct {
 	keys      []uint64
 	passed    []int32
 	fresh     []int32
+	runs      []segment.Run // of keys, segment by segment
+	df        []int32       // of keys
+	places    []uint64      // a symbol of the segment at hand, and the index of its key
 	hits      []hit
+	groups    []group
 	pairs     []pair
 	states    []chainState
 	probes    probes

@@ -11,7 +11,6 @@ import (
 
 // hit is a fingerprint of the row that a text has.
 type hit struct {
-	ref     textRef
 	pos, at uint32 // symbol in the text, symbol in the row
 	df      int32  // texts of the store that have the fingerprint
 }
@@ -29,8 +28,7 @@ type textRef struct {
 func (m *matcher) winnowLane(name, text string) {
 	st := &m.stream
 	m.selected = st.Select(m.hasher, m.window, m.selected[:0])
-	m.hits = m.hits[:0]
-	m.keys = m.keys[:0]
+	m.hits, m.groups, m.keys = m.hits[:0], m.groups[:0], m.keys[:0]
 	n := 0
 	for i, s := range m.selected {
 		if i > 0 && s.FP == m.selected[n-1].FP {
@@ -40,63 +38,125 @@ func (m *matcher) winnowLane(name, text string) {
 		n++
 		m.keys = append(m.keys, s.FP)
 	}
-	for _, i := range m.filter(m.bloom, m.keys) {
-		m.collect(m.keys[i], uint32(m.selected[i].Pos))
+	m.lookUp()
+	m.sift()
+	for si := range m.view.Segments {
+		m.collect(si)
 	}
-	if len(m.hits) == 0 {
-		return
-	}
-	slices.SortFunc(m.hits, func(a, b hit) int {
-		return cmp.Or(a.ref.seg-b.ref.seg, cmp.Compare(a.ref.text, b.ref.text), cmp.Compare(a.at, b.at), cmp.Compare(a.pos, b.pos))
-	})
-	for rest := m.hits; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].ref == rest[0].ref {
-			n++
-		}
-		m.evaluate(name, text, rest[:n])
-		rest = rest[n:]
+	m.probeAhead()
+	for _, g := range m.groups {
+		m.evaluate(name, g)
 	}
 }
 
-// find looks a fingerprint up in one segment. What has passed the store-wide
+// lookUp keeps those of m.keys that the store may have, as m.passed, and puts
+// what each segment has under them into m.runs, segment by segment.
+func (m *matcher) lookUp() {
+	passed := m.filter(m.bloom, m.keys)
+	for i, k := range passed { // an index is never before its place
+		m.keys[i] = m.keys[k]
+	}
+	m.keys = m.keys[:len(passed)]
+	m.runs = slices.Grow(m.runs[:0], len(m.keys)*len(m.view.Segments))
+	for _, s := range m.view.Segments {
+		n := len(m.runs)
+		m.runs = m.runs[:n+len(m.keys)]
+		m.findAll(s, m.keys, m.runs[n:])
+	}
+}
+
+// findAll looks fingerprints up in one segment. What has passed the store-wide
 // filter goes straight to its bucket; otherwise the segment's filter is asked
 // first, which saves reading a page that may not be in memory.
-func (m *matcher) find(s *segment.Segment, fp uint64) segment.Run {
-	if (m.bloom == nil || !s.Winnow.Direct()) && !s.MayHold(fp) {
-		return segment.Run{}
+func (m *matcher) findAll(s *segment.Segment, fps []uint64, runs []segment.Run) {
+	if m.bloom != nil && s.Winnow.Direct() {
+		s.Winnow.FindAll(fps, runs)
+		return
 	}
-	return s.Winnow.Find(fp)
+	for i, fp := range fps {
+		runs[i] = segment.Run{}
+		if s.MayHold(fp) {
+			runs[i] = s.Winnow.Find(fp)
+		}
+	}
 }
 
-// collect adds the hits of one fingerprint, unless so many texts of the store
-// share it that it may not start a match.
-func (m *matcher) collect(fp uint64, at uint32) {
-	from := len(m.hits)
-	df := 0
-	checked := false
-	for si, s := range m.view.Segments {
-		run := m.find(s, fp)
-		if run.Len() == 0 {
+// sift counts, in m.df, the texts of the store that have each fingerprint
+// looked up: none when so many share it that it may not start a match, or when
+// it was looked up often enough.
+func (m *matcher) sift() {
+	m.df = m.df[:0]
+	n := len(m.keys)
+	for i, fp := range m.keys {
+		df := 0
+		for at := i; at < len(m.runs); at += n {
+			df += m.runs[at].Len()
+		}
+		switch {
+		case df > 0 && !m.again(fp):
+			df = 0
+		case df > hotLimit:
+			df = 0
+			m.row.hot++
+		}
+		m.df = append(m.df, int32(df))
+	}
+}
+
+// group is a text with its hits in the row, m.hits[from:to].
+type group struct {
+	ref           textRef
+	base, symbols uint32 // its place in the segment's symbol space
+	from, to      int
+}
+
+// collect adds the hits in one segment, text by text. A text of which nothing
+// but one small hit is there is passed over at once.
+func (m *matcher) collect(si int) {
+	seg := m.view.Segments[si]
+	m.places = m.places[:0]
+	for i, df := range m.df {
+		if df == 0 {
 			continue
 		}
-		if !checked && !m.again(fp) {
-			return
-		}
-		checked = true
-		if df += run.Len(); df > hotLimit {
-			m.hits = m.hits[:from]
-			m.row.hot++
-			return
-		}
-		for i := range run.Len() {
-			if t, pos, ok := s.TextAt(run.Value(i)); ok {
-				m.hits = append(m.hits, hit{ref: textRef{si, t}, pos: pos, at: at})
-			}
+		run := m.runs[si*len(m.df)+i]
+		for k := range run.Len() {
+			m.places = append(m.places, uint64(run.Value(k))<<32|uint64(i))
 		}
 	}
-	for i := range m.hits[from:] {
-		m.hits[from+i].df = int32(df)
+	slices.Sort(m.places)
+	fetched := 0
+	for i := 0; i < len(m.places); {
+		if i >= fetched {
+			fetched = min(i+64, len(m.places))
+			seg.FetchTexts(m.places[i:fetched])
+		}
+		symbol := uint32(m.places[i] >> 32)
+		t, _, ok := seg.TextAt(symbol)
+		if !ok {
+			i++
+			continue
+		}
+		base, symbols := seg.Symbols(t)
+		from := len(m.hits)
+		for first := i; i == first || i < len(m.places) && uint32(m.places[i]>>32)-base < symbols; i++ {
+			k := uint32(m.places[i])
+			m.hits = append(m.hits, hit{pos: uint32(m.places[i]>>32) - base, at: uint32(m.selected[m.passed[k]].Pos), df: m.df[k]})
+		}
+		g := group{ref: textRef{si, t}, base: base, symbols: symbols, from: from, to: len(m.hits)}
+		hits := m.hits[from:]
+		switch {
+		case symbols < fingerprint.MinRecord: // the short lane's
+			m.hits = m.hits[:from]
+			continue
+		case len(hits) > 1:
+			slices.SortFunc(hits, func(a, b hit) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.pos, b.pos)) })
+		case !m.mayBeWhole(g) && !m.mayGather(g, hits):
+			m.row.below = append(m.row.below, g.ref)
+			m.hits = m.hits[:from]
+			continue
+		}
+		m.groups = append(m.groups, g)
 	}
 }
 
@@ -105,14 +165,10 @@ func (m *matcher) collect(fp uint64, at uint32) {
 const maxDiagonals = 16
 
 // evaluate decides what the hits of one text come to.
-func (m *matcher) evaluate(name, text string, hits []hit) {
-	ref := hits[0].ref
+func (m *matcher) evaluate(name string, g group) {
+	ref, symbols, hits := g.ref, g.symbols, m.hits[g.from:g.to]
 	seg := m.view.Segments[ref.seg]
-	base, symbols := seg.Symbols(ref.text)
-	if symbols < fingerprint.MinRecord {
-		return // the short lane's
-	}
-	if at, ok := m.inFull(seg, hits, int(symbols)); ok {
+	if at, ok := m.inFull(g, hits); ok {
 		m.addWhole(name, ref, at, int(symbols), len(hits))
 		return
 	}
@@ -124,7 +180,7 @@ func (m *matcher) evaluate(name, text string, hits []hit) {
 	if len(hits) > 1 {
 		best = m.bestChain(int(symbols))
 	}
-	if m.gather(ref.seg, base, symbols, hits) {
+	if m.gather(g, hits) {
 		best = m.bestChain(int(symbols))
 		if best.run+2*fingerprint.K >= int(symbols) && m.wholeAt(seg, ref.text, best.diagonal, int(symbols)) {
 			m.addWhole(name, ref, best.diagonal, int(symbols), best.pairs) // what is too common to start a match was missing before
@@ -173,12 +229,18 @@ const (
 	minNear = 24  // symbols under the windows of near: more than a phrase
 )
 
-// inFull looks for the whole text at the places that its hits imply. A text in
-// full has a hit in every block of windows; half of them may be plain or too common.
-func (m *matcher) inFull(seg *segment.Segment, hits []hit, symbols int) (at int, ok bool) {
-	if 2*len(hits)+1 < (symbols-fingerprint.K+1)/m.segWindow[hits[0].ref.seg] {
+// mayBeWhole reports whether a text has hits enough to stand in full: then it
+// has one in every block of windows, of which half may be plain or too common.
+func (m *matcher) mayBeWhole(g group) bool {
+	return 2*(g.to-g.from)+1 >= (int(g.symbols)-fingerprint.K+1)/m.segWindow[g.ref.seg]
+}
+
+// inFull looks for the whole text at the places that its hits imply.
+func (m *matcher) inFull(g group, hits []hit) (at int, ok bool) {
+	if !m.mayBeWhole(g) {
 		return 0, false
 	}
+	seg, symbols := m.view.Segments[g.ref.seg], int(g.symbols)
 	var tried [maxDiagonals]int
 	k := 0
 	for _, h := range hits {
@@ -186,7 +248,7 @@ func (m *matcher) inFull(seg *segment.Segment, hits []hit, symbols int) (at int,
 		if slices.Contains(tried[:k], d) {
 			continue
 		}
-		if m.wholeAt(seg, h.ref.text, d, symbols) {
+		if m.wholeAt(seg, g.ref.text, d, symbols) {
 			return d, true
 		}
 		if tried[k] = d; k == maxDiagonals-1 {
@@ -237,7 +299,12 @@ func (p *probes) begin(n int) {
 // probe looks up every window of the field in [from, to] that has not been
 // looked up yet, however common it is.
 func (m *matcher) probe(from, to int) {
-	m.keys, m.fresh = m.keys[:0], m.fresh[:0]
+	m.ask(from, to)
+	m.answer()
+}
+
+// ask adds the windows in [from, to] to those that the next answer looks up.
+func (m *matcher) ask(from, to int) {
 	for at := from; at <= to; at++ {
 		if p := &m.probes.at[at]; p.epoch != m.probes.epoch {
 			*p = probeAt{epoch: m.probes.epoch}
@@ -245,16 +312,40 @@ func (m *matcher) probe(from, to int) {
 			m.fresh = append(m.fresh, int32(at))
 		}
 	}
-	for _, i := range m.filter(m.bloom, m.keys) {
-		fp, p := m.keys[i], &m.probes.at[m.fresh[i]]
+}
+
+// answer looks up what was asked for.
+func (m *matcher) answer() {
+	if len(m.keys) == 0 {
+		return
+	}
+	m.lookUp()
+	n := len(m.keys)
+	for i, k := range m.passed {
+		p := &m.probes.at[m.fresh[k]]
 		p.from = uint32(len(m.probes.runs))
-		for si, s := range m.view.Segments {
-			if run := m.find(s, fp); run.Len() > 0 {
+		for si := range m.view.Segments {
+			if run := m.runs[si*n+i]; run.Len() > 0 {
 				m.probes.runs = append(m.probes.runs, probeRun{si, run})
 				p.n++
 			}
 		}
 	}
+	m.keys, m.fresh = m.keys[:0], m.fresh[:0]
+}
+
+// probeAhead looks up, for all groups at once, what gather will ask for first.
+func (m *matcher) probeAhead() {
+	m.keys, m.fresh = m.keys[:0], m.fresh[:0]
+	for _, g := range m.groups {
+		if hits := m.hits[g.from:g.to]; len(hits) <= 2 && m.mayGather(g, hits) {
+			m.ask(m.beside(hits))
+			if len(m.keys) > 1<<12 {
+				m.answer()
+			}
+		}
+	}
+	m.answer()
 }
 
 // gather adds to the hits, which m.pairs holds, the other windows that row and
@@ -263,30 +354,42 @@ func (m *matcher) probe(from, to int) {
 // beside it made the row select another, and so do windows that are too common
 // to start a match. It reports false, without the full search, when the hits
 // and what is next to them are too little for it to matter.
-func (m *matcher) gather(seg int, base, symbols uint32, hits []hit) bool {
-	need := int(max(minNear, m.opt.MinShare*float64(symbols)))
-	if fingerprint.K*len(hits)*5/2 < min(need, longRun) || !distinctive(hits) {
+func (m *matcher) gather(g group, hits []hit) bool {
+	if !m.mayGather(g, hits) {
 		return false
 	}
-	last := m.stream.Len() - fingerprint.K
 	if len(hits) <= 2 {
-		const beside = 12
-		h := hits[0]
-		m.gatherRange(seg, base, symbols, max(0, int(h.at)-beside), min(last, int(hits[len(hits)-1].at)+beside))
+		from, to := m.beside(hits)
+		m.gatherRange(g, from, to)
 		if m.sortPairs(); len(m.pairs) < 2 {
 			return false
 		}
 	}
+	last := m.stream.Len() - fingerprint.K
+	symbols := int(g.symbols)
 	done := 0
-	slack := min(int(symbols)/4, 256) + fingerprint.K
+	slack := min(symbols/4, 256) + fingerprint.K
 	for _, h := range hits { // the stretch that the text would take in the row, with slack for edits
 		from := max(done, int(h.at)-min(int(h.pos), gatherReach)-slack)
-		to := min(last, int(h.at)+min(int(symbols)-int(h.pos), gatherReach)+slack)
-		m.gatherRange(seg, base, symbols, from, to)
+		to := min(last, int(h.at)+min(symbols-int(h.pos), gatherReach)+slack)
+		m.gatherRange(g, from, to)
 		done = max(done, to+1)
 	}
 	m.sortPairs()
 	return true
+}
+
+// mayGather reports whether the hits are enough for what is next to them to
+// matter.
+func (m *matcher) mayGather(g group, hits []hit) bool {
+	need := int(max(minNear, m.opt.MinShare*float64(g.symbols)))
+	return fingerprint.K*len(hits)*5/2 >= min(need, longRun) && distinctive(hits)
+}
+
+// beside is the windows next to one or two hits.
+func (m *matcher) beside(hits []hit) (from, to int) {
+	const beside = 12
+	return max(0, int(hits[0].at)-beside), min(m.stream.Len()-fingerprint.K, int(hits[len(hits)-1].at)+beside)
 }
 
 // distinctive reports whether the hits say more than a common phrase does: the
@@ -310,7 +413,7 @@ func distinctive(hits []hit) bool {
 const gatherReach = 512
 
 // gatherRange adds the shared windows among those of the row in [from, to].
-func (m *matcher) gatherRange(seg int, base, symbols uint32, from, to int) {
+func (m *matcher) gatherRange(g group, from, to int) {
 	m.probe(from, to)
 	for at := from; at <= to; at++ {
 		p := &m.probes.at[at]
@@ -318,11 +421,11 @@ func (m *matcher) gatherRange(seg int, base, symbols uint32, from, to int) {
 			continue
 		}
 		for _, r := range m.probes.runs[p.from : p.from+p.n] {
-			if r.seg != seg {
+			if r.seg != g.ref.seg {
 				continue
 			}
-			if i := r.run.Search(base); i < r.run.Len() && r.run.Value(i) < base+symbols {
-				m.pairs = append(m.pairs, pair{int32(r.run.Value(i) - base), int32(at)})
+			if i := r.run.Search(g.base); i < r.run.Len() && r.run.Value(i) < g.base+g.symbols {
+				m.pairs = append(m.pairs, pair{int32(r.run.Value(i) - g.base), int32(at)})
 			}
 		}
 	}

@@ -238,16 +238,32 @@ func (r Run) Search(v uint32) int {
 // Find is the run of key's top 48 bits. It never fails on a damaged file: what
 // a directory says is clamped to the data.
 func (p *Postings) Find(key uint64) Run {
-	le := binary.LittleEndian
 	if p.n == 0 {
 		return Run{}
 	}
-	rest := uint32(key >> 16)
 	if p.bits == 0 {
-		return p.findSmall(uint16(key>>48), rest)
+		return p.findSmall(uint16(key>>48), uint32(key>>16))
 	}
-	slot := int(key >> (64 - p.bits))
-	a, z := int(le.Uint32(p.dir[4*slot:])), int(le.Uint32(p.dir[4*slot+4:]))
+	return p.findIn(p.ends(key), key)
+}
+
+// ends is the first posting of the key's bucket, and in the upper half the one
+// after its last.
+func (p *Postings) ends(key uint64) uint64 {
+	return binary.LittleEndian.Uint64(p.dir[4*(key>>(64-p.bits)):])
+}
+
+// guess is where a bucket of m postings has the key, if it is evenly filled.
+func (p *Postings) guess(m int, key uint64) int {
+	low := key >> 16 & (1<<(48-p.bits) - 1)
+	return int(uint64(m) * low >> (48 - p.bits))
+}
+
+// findIn is Find in a bucket.
+func (p *Postings) findIn(ends, key uint64) Run {
+	le := binary.LittleEndian
+	rest := uint32(key >> 16)
+	a, z := int(uint32(ends)), int(ends>>32)
 	if a >= z || z > p.n {
 		return Run{}
 	}
@@ -256,8 +272,7 @@ func (p *Postings) Find(key uint64) Run {
 	vals := p.data[8*a+4*m : 8*z]
 	// Interpolate within the bucket, then walk: rests are spread evenly but for
 	// fingerprints that many texts share.
-	low := uint64(rest) & (1<<(48-p.bits) - 1)
-	i := lowerBound(rests, m, int(uint64(m)*low>>(48-p.bits)), rest)
+	i := lowerBound(rests, m, p.guess(m, key), rest)
 	j := i
 	for j < m && le.Uint32(rests[4*j:]) == rest {
 		j++
@@ -267,6 +282,54 @@ func (p *Postings) Find(key uint64) Run {
 		}
 	}
 	return Run{vals[4*i : 4*j]}
+}
+
+// FindAll puts the run of each key into runs, which has room for as many. It
+// takes many keys through each step, directory, bucket, run, before the next
+// one: a step waits for memory, which answers many at a time.
+func (p *Postings) FindAll(keys []uint64, runs []Run) {
+	if p.bits == 0 || p.n == 0 {
+		for i, k := range keys {
+			runs[i] = p.Find(k)
+		}
+		return
+	}
+	var ends [64]uint64
+	for len(keys) > 0 {
+		n := min(len(keys), len(ends))
+		p.fetchEnds(keys[:n], &ends)
+		p.fetchBuckets(keys[:n], &ends)
+		for i, k := range keys[:n] {
+			runs[i] = p.findIn(ends[i], k)
+		}
+		keys, runs = keys[n:], runs[n:]
+	}
+}
+
+//go:noinline
+func (p *Postings) fetchEnds(keys []uint64, ends *[64]uint64) {
+	for i, k := range keys {
+		ends[i%len(ends)] = p.ends(k)
+	}
+}
+
+// fetchBuckets reads where each key should stand in its bucket, a little before
+// and after it, and the value there, so that they are in the cache. Of the sum
+// there is no use.
+//
+//go:noinline
+func (p *Postings) fetchBuckets(keys []uint64, ends *[64]uint64) (sum byte) {
+	const beside = 24 // bytes: some twice the deviation
+	for i, k := range keys {
+		a, z := int(uint32(ends[i%len(ends)])), int(ends[i%len(ends)]>>32)
+		if a >= z || z > p.n {
+			continue
+		}
+		b := p.data[8*a : 8*z]
+		at := 4 * p.guess(z-a, k)
+		sum += b[max(0, at-beside)] + b[min(at+beside, len(b)-1)] + b[4*(z-a)+at]
+	}
+	return sum
 }
 
 // lowerBound is the first index of the ascending column whose value is ≥ x,

@@ -246,6 +246,20 @@ func TestLargePostings(t *testing.T) {
 			t.Fatalf("key %x: the filter does not know it", k)
 		}
 	}
+	keys := make([]uint64, 20_000)
+	for i := range keys { // strange ones, and ones that are there
+		keys[i] = rng.Uint64()
+	}
+	for k := range want {
+		keys = append(keys, k<<16|5)
+	}
+	runs := make([]Run, len(keys))
+	s.Winnow.FindAll(keys, runs)
+	for i, k := range keys {
+		if one := s.Winnow.Find(k); !bytes.Equal(runs[i].vals, one.vals) {
+			t.Fatalf("key %x: got %d postings among many keys, want %d", k, runs[i].Len(), one.Len())
+		}
+	}
 	miss, passed := 0, 0
 	for range 20_000 {
 		if k := rng.Uint64(); want[k>>16] == 0 {
@@ -260,6 +274,49 @@ func TestLargePostings(t *testing.T) {
 	}
 	if passed*100 > miss {
 		t.Errorf("filter passes %d of %d strange keys, want under 1 %%", passed, miss)
+	}
+}
+
+// A chart changes how a text is found, not which.
+func TestChart(t *testing.T) {
+	b := NewBuilder()
+	rng := rand.New(rand.NewPCG(3, 4))
+	for i := range 20_000 {
+		text := Text{Key: rng.Uint64(), Symbols: 1 + uint32(1e5/(1+rng.Uint64N(1e5))), Bodyless: rng.IntN(50) == 0}
+		if i%3 == 0 { // no even spread
+			text.Symbols += uint32(i / 100)
+		}
+		binary.BigEndian.PutUint64(text.N2[:], uint64(i))
+		b.AddText(&text)
+	}
+	path := filepath.Join(t.TempDir(), "x.seg")
+	if _, err := b.Seal(OS, path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	type place struct {
+		text, pos uint32
+		ok        bool
+	}
+	total := u32at(s.base, s.texts)
+	var symbols []uint64
+	var want []place
+	for symbol := uint32(0); symbol < total+1000; symbol += 1 + rng.Uint32N(20) {
+		text, pos, ok := s.TextAt(symbol)
+		symbols, want = append(symbols, uint64(symbol)<<32), append(want, place{text, pos, ok})
+	}
+	s.Chart()
+	s.FetchTexts(symbols)
+	for i, w := range want {
+		symbol := uint32(symbols[i] >> 32)
+		text, pos, ok := s.TextAt(symbol)
+		if got := (place{text, pos, ok}); got != w {
+			t.Fatalf("symbol %d of %d: got %v, want %v", symbol, total, got, w)
+		}
 	}
 }
 
