@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding"
+	"github.com/parquet-go/parquet-go/format"
 
 	"custody/formats"
 )
@@ -53,14 +55,19 @@ func (w *writer) parquet(ctx context.Context, f *filePlan, dst io.Writer, r *Fil
 
 // parquetOptions are the dress of a file.
 func parquetOptions(src *parquet.File) []parquet.WriterOption {
-	options := []parquet.WriterOption{src.Schema(), parquet.CreatedBy("custody", "clean", "")}
+	options := []parquet.WriterOption{parquet.CreatedBy("custody", "clean", "")}
 	for _, kv := range src.Metadata().KeyValueMetadata {
 		options = append(options, parquet.KeyValueMetadata(kv.Key, kv.Value))
 	}
 	groups := src.RowGroups()
 	if len(groups) == 0 {
-		return options
+		return append(options, src.Schema())
 	}
+	chunks := src.Metadata().RowGroups[0].Columns
+	elements := []format.SchemaElement(src.Metadata().Schema)
+	root := dressed(src.Root(), &elements, chunks)
+	options = append(options, parquet.NewSchema(src.Schema().Name(), root), parquet.DataPageVersion(pageVersion(chunks)),
+		parquet.DictionaryMaxBytes(maxDictionary))
 	if sorting := groups[0].SortingColumns(); len(sorting) > 0 {
 		options = append(options, parquet.SortingWriterConfig(parquet.SortingColumns(sorting...)))
 	}
@@ -75,6 +82,99 @@ func parquetOptions(src *parquet.File) []parquet.WriterOption {
 		options = append(options, parquet.BloomFilters(filters...))
 	}
 	return options
+}
+
+// maxDictionary is where a column goes over to plain values, as other writers
+// have it too: one of distinct texts would else be all dictionary.
+const maxDictionary = 1 << 20
+
+// dressedColumn is a column with what the library does not keep of it: the
+// encoding that its pages have (its own guess may be that of the levels, in which
+// values can't be written), and logical types that it does not know.
+type dressedColumn struct {
+	*parquet.Column
+	fields   []parquet.Field
+	encoding encoding.Encoding // of a leaf
+	kind     parquet.Type
+}
+
+func (c *dressedColumn) Fields() []parquet.Field     { return c.fields }
+func (c *dressedColumn) Encoding() encoding.Encoding { return c.encoding }
+func (c *dressedColumn) Type() parquet.Type          { return c.kind }
+
+// logicalType is a type that the file calls by a name of its own.
+type logicalType struct {
+	parquet.Type
+	logical *format.LogicalType
+}
+
+func (t logicalType) LogicalType() *format.LogicalType { return t.logical }
+
+// dressed is a column and those below it, by the elements of the schema, which
+// come in the same order, and the chunks of a row group.
+func dressed(c *parquet.Column, elements *[]format.SchemaElement, chunks []format.ColumnChunk) *dressedColumn {
+	d := &dressedColumn{Column: c, kind: c.Type()}
+	element := &(*elements)[0]
+	*elements = (*elements)[1:]
+	if c.Leaf() {
+		switch element.LogicalType.Value.(type) {
+		case nil:
+		case *format.NullType: // the library writes a physical type that there is not
+			d.kind = logicalType{parquet.Int32Type, &element.LogicalType}
+		default:
+			if d.kind.LogicalType() == nil {
+				d.kind = logicalType{d.kind, &element.LogicalType}
+			}
+		}
+		d.encoding = parquet.LookupEncoding(dataEncoding(&chunks[c.Index()].MetaData))
+		return d
+	}
+	for _, sub := range c.Columns() {
+		d.fields = append(d.fields, dressed(sub, elements, chunks))
+	}
+	return d
+}
+
+// dataEncoding is the encoding of a chunk's values: a dictionary where there is
+// one, then any other than plain.
+func dataEncoding(m *format.ColumnMetaData) format.Encoding {
+	var used []format.Encoding
+	for _, s := range m.EncodingStats {
+		if s.PageType != format.DictionaryPage {
+			used = append(used, s.Encoding)
+		}
+	}
+	if len(used) == 0 { // the list names those of the levels too
+		for _, e := range m.Encoding {
+			if e != format.RLE && e != format.BitPacked {
+				used = append(used, e)
+			}
+		}
+	}
+	best := format.Plain
+	for _, e := range used {
+		switch e {
+		case format.Plain:
+		//lint:ignore SA1019 it is what older writers call it
+		case format.RLEDictionary, format.PlainDictionary:
+			return format.RLEDictionary
+		default:
+			best = e
+		}
+	}
+	return best
+}
+
+// pageVersion is 2 where a chunk says that its pages are of that version.
+func pageVersion(chunks []format.ColumnChunk) int {
+	for i := range chunks {
+		for _, s := range chunks[i].MetaData.EncodingStats {
+			if s.PageType == format.DataPageV2 {
+				return 2
+			}
+		}
+	}
+	return 1
 }
 
 // parquetEditor masks values of rows.
