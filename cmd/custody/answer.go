@@ -29,7 +29,7 @@ import (
 type answerFlags struct {
 	inquiry  string
 	out      string
-	period   string
+	periods  []string
 	earlier  string
 	redact   bool
 	withhold bool
@@ -59,7 +59,7 @@ bytes. Presets: ` + strings.Join(inquiry.Presets(), ", ") + `.`,
 	fs.SortFlags = false
 	fs.StringVar(&f.inquiry, "inquiry", "", "what is asked: a `FILE` or the name of a preset")
 	fs.StringVar(&f.out, "out", "", "the `DIR` to make")
-	fs.StringVar(&f.period, "period", "", "look at this period alone, `FROM/UNTIL`")
+	fs.StringArrayVar(&f.periods, "period", nil, "look at this period alone, `FROM/UNTIL`; given again, at each for itself")
 	fs.StringVar(&f.earlier, "earlier", "", "prove that nothing was changed since the checkpoint in `FILE`")
 	fs.BoolVar(&f.redact, "redact", false, "replace the names of credentials: a production copy")
 	fs.BoolVar(&f.withhold, "withhold", false, "prove the facts without showing them")
@@ -74,6 +74,7 @@ type answerSummary struct {
 	Out         string             `json:"out"`
 	Checkpoint  inquiry.Checkpoint `json:"checkpoint"`
 	Fingerprint string             `json:"fingerprint"`
+	Anchor      string             `json:"anchor"` // the earliest outside one, in words; "" where there is none
 	Questions   []answered1        `json:"questions"`
 	Facts       int                `json:"facts"`
 	Withheld    int                `json:"withheld"`
@@ -110,18 +111,25 @@ func (a *app) answerInquiry(cmd *cobra.Command, f answerFlags) error {
 	}
 	p := a.ui.Progress("answer")
 	p.Update(0, 0, func() string { return in.ID })
-	ans, err := inquiry.Run(cmd.Context(), a.inquiryFacts(v), in)
+	answers, err := a.runInquiry(cmd, v, in, f.periods)
 	p.Done()
 	if err != nil {
 		return err
 	}
-	ans.Checkpoint = inquiry.Checkpoint{Size: c.Size, Root: c.Root.String()}
-	cited, err := a.citedFacts(v, log, c, &ans, f.withhold || f.redact)
+	for i := range answers {
+		answers[i].Checkpoint = inquiry.Checkpoint{Size: c.Size, Root: c.Root.String()}
+	}
+	cited, err := a.citedFacts(v, log, c, answers, f.withhold || f.redact)
 	if err != nil {
 		return err
 	}
 	if f.redact {
-		redactAnswer(&ans)
+		redactAnswers(answers)
+	}
+	ans := answers[0]
+	anchor, err := a.anchorWords(c)
+	if err != nil {
+		return err
 	}
 	b := evidence.Bundle{Checkpoint: []byte(kept.Note), Timestamps: kept.Tokens, Facts: cited, Program: generator(), AsOf: in.AsOf, Made: madeAt(v, c.Size), Key: key}
 	if f.earlier != "" {
@@ -133,13 +141,21 @@ func (a *app) answerInquiry(cmd *cobra.Command, f answerFlags) error {
 		return err
 	}
 	b.Inquiry = append(b.Inquiry, '\n')
-	if b.Answers, err = answerPages(ans, key, v, f.redact); err != nil {
-		return err
+	opt := report.AnswerOptions{Version: readVersion().Version, Fingerprint: key.Verifier().Fingerprint(), Redacted: f.redact, Anchor: anchor}
+	b.Answers = map[string][]byte{}
+	for i, one := range answers {
+		folder := ""
+		if i > 0 {
+			folder = fmt.Sprintf("period-%d/", i+1)
+		}
+		if err := answerPages(b.Answers, folder, one, opt, v); err != nil {
+			return err
+		}
 	}
 	if err := evidence.Write(f.out, b); err != nil {
 		return err
 	}
-	sum := answerSummary{Schema: "custody.dossier/1", Inquiry: in.ID, Out: filepath.ToSlash(f.out), Checkpoint: ans.Checkpoint, Fingerprint: key.Verifier().Fingerprint(),
+	sum := answerSummary{Anchor: anchor, Schema: "custody.dossier/1", Inquiry: in.ID, Out: filepath.ToSlash(f.out), Checkpoint: ans.Checkpoint, Fingerprint: key.Verifier().Fingerprint(),
 		Questions: []answered1{}, Facts: len(cited), Files: len(b.Answers)}
 	for _, q := range ans.Questions {
 		sum.Questions = append(sum.Questions, answered1{q.ID, q.Answer, len(q.Claims), len(q.Gaps)})
@@ -176,19 +192,10 @@ func (a *app) readInquiry(cmd *cobra.Command, f answerFlags) (inquiry.Inquiry, e
 	if err != nil {
 		return none, hinted(errors.New(redactLines(err.Error())), "nothing was answered")
 	}
-	if f.period != "" {
-		from, until, ok := strings.Cut(f.period, "/")
-		p := provenance.Period{}
-		if from != "" {
-			p.From, err = provenance.ParseTime(from)
+	if len(f.periods) > 0 {
+		if in.Period, err = parsePeriod(f.periods[0]); err != nil {
+			return none, usage(cmd, err)
 		}
-		if until != "" && err == nil {
-			p.Until, err = provenance.ParseTime(until)
-		}
-		if err != nil || !ok || !p.From.IsZero() && !p.Until.IsZero() && !p.From.Before(p.Until) {
-			return none, usage(cmd, errors.New("--period: want FROM/UNTIL, such as 2021-05-18/2023-05-18"))
-		}
-		in.Period = p
 	}
 	switch {
 	case a.asOf != "":
@@ -197,6 +204,42 @@ func (a *app) readInquiry(cmd *cobra.Command, f answerFlags) (inquiry.Inquiry, e
 		in.AsOf = a.judged.Truncate(24 * time.Hour) // the day: asked twice, answered the same
 	}
 	return in, nil
+}
+
+// parsePeriod reads FROM/UNTIL; an end that is left out is open.
+func parsePeriod(s string) (provenance.Period, error) {
+	from, until, ok := strings.Cut(s, "/")
+	p := provenance.Period{}
+	var err error
+	if from != "" {
+		p.From, err = provenance.ParseTime(from)
+	}
+	if until != "" && err == nil {
+		p.Until, err = provenance.ParseTime(until)
+	}
+	if err != nil || !ok || !p.From.IsZero() && !p.Until.IsZero() && !p.From.Before(p.Until) {
+		return p, errors.New("--period: want FROM/UNTIL, such as 2021-05-18/2023-05-18")
+	}
+	return p, nil
+}
+
+// runInquiry answers an inquiry for each period, or once for the inquiry's own.
+func (a *app) runInquiry(cmd *cobra.Command, v *index.View, in inquiry.Inquiry, periods []string) ([]inquiry.Answer, error) {
+	var out []inquiry.Answer
+	for i := 0; i < max(1, len(periods)); i++ {
+		if i > 0 {
+			var err error
+			if in.Period, err = parsePeriod(periods[i]); err != nil {
+				return nil, usage(cmd, err)
+			}
+		}
+		ans, err := inquiry.Run(cmd.Context(), a.inquiryFacts(v), in)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, ans)
+	}
+	return out, nil
 }
 
 // openView opens the store to read, as of --checkpoint where that is given.
@@ -284,12 +327,14 @@ func (a *app) inquiryFacts(v *index.View) inquiry.Facts {
 
 // citedFacts proves, and unless they are withheld opens, every fact that a claim
 // rests on.
-func (a *app) citedFacts(v *index.View, log *ledger.Log, c ledger.Checkpoint, ans *inquiry.Answer, withhold bool) ([]evidence.Fact, error) {
+func (a *app) citedFacts(v *index.View, log *ledger.Log, c ledger.Checkpoint, answers []inquiry.Answer, withhold bool) ([]evidence.Fact, error) {
 	want := map[int64]bool{}
-	for _, q := range ans.Questions {
-		for _, claim := range q.Claims {
-			for _, e := range claim.Evidence {
-				want[e.Index] = true
+	for _, ans := range answers {
+		for _, q := range ans.Questions {
+			for _, claim := range q.Claims {
+				for _, e := range claim.Evidence {
+					want[e.Index] = true
+				}
 			}
 		}
 	}
@@ -347,35 +392,33 @@ func earlierCheckpoint(log *ledger.Log, key *ledger.Key, c ledger.Checkpoint, na
 	return &evidence.Earlier{Checkpoint: note, Proof: proof}, nil
 }
 
-// answerPages are the files of the dossier beside the evidence.
-func answerPages(ans inquiry.Answer, key *ledger.Key, v *index.View, redacted bool) (map[string][]byte, error) {
-	files := map[string][]byte{}
+// answerPages adds the files of the dossier beside the evidence.
+func answerPages(files map[string][]byte, folder string, ans inquiry.Answer, opt report.AnswerOptions, v *index.View) error {
 	data, err := json.MarshalIndent(ans, "", "  ")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	files["answer.json"] = append(data, '\n')
-	opt := report.AnswerOptions{Version: readVersion().Version, Fingerprint: key.Verifier().Fingerprint(), Redacted: redacted}
+	files[folder+"answer.json"] = append(data, '\n')
 	page := func(name string) error {
 		var html, md bytes.Buffer
 		if err := errors.Join(report.AnswerHTML(&html, ans, opt), report.AnswerMarkdown(&md, ans, opt)); err != nil {
 			return err
 		}
-		files[name+".html"], files[name+".md"] = html.Bytes(), md.Bytes()
+		files[folder+name+".html"], files[folder+name+".md"] = html.Bytes(), md.Bytes()
 		return nil
 	}
 	if err := page("answer"); err != nil {
-		return nil, err
+		return err
 	}
 	for _, x := range v.Book().Apps.All() {
 		opt.App = string(x.Value.ID)
 		if name := fileName(opt.App); name != "" {
 			if err := page("apps/" + name); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	return files, nil
+	return nil
 }
 
 // fileName is an id as the name of a file on every system, or "".
@@ -392,14 +435,16 @@ func fileName(id string) string {
 	return name
 }
 
-// redactAnswer replaces the names of credentials, the same name by the same word.
-func redactAnswer(ans *inquiry.Answer) {
+// redactAnswers replaces the names of credentials, the same name by the same word.
+func redactAnswers(answers []inquiry.Answer) {
 	words := map[string]string{}
-	for _, q := range ans.Questions {
-		for _, c := range q.Claims {
-			if labels, ok := c.Values["credential_labels"].([]string); ok {
-				for _, l := range labels {
-					words[l] = ""
+	for _, ans := range answers {
+		for _, q := range ans.Questions {
+			for _, c := range q.Claims {
+				if labels, ok := c.Values["credential_labels"].([]string); ok {
+					for _, l := range labels {
+						words[l] = ""
+					}
 				}
 			}
 		}
@@ -418,6 +463,12 @@ func redactAnswer(ans *inquiry.Answer) {
 		pairs = append(pairs, l, words[l])
 	}
 	replace := strings.NewReplacer(pairs...)
+	for i := range answers {
+		redactAnswer(&answers[i], words, replace)
+	}
+}
+
+func redactAnswer(ans *inquiry.Answer, words map[string]string, replace *strings.Replacer) {
 	for qi := range ans.Questions {
 		q := &ans.Questions[qi]
 		for i := range q.Gaps {
@@ -443,6 +494,11 @@ func printAnswered(w io.Writer, ans inquiry.Answer, sum answerSummary) {
 	fmt.Fprintf(w, "\n%s: %s proved", ui.Clean(sum.Out), ui.Count(int64(sum.Facts), "fact"))
 	if sum.Withheld > 0 {
 		fmt.Fprintf(w, ", %s of them not shown", ui.Number(int64(sum.Withheld)))
+	}
+	if sum.Anchor != "" {
+		defer fmt.Fprintf(w, "earliest outside anchor: %s\n", ui.Clean(sum.Anchor))
+	} else {
+		defer fmt.Fprintln(w, "no outside anchor: the order of the facts is proved, their dates are not")
 	}
 	fmt.Fprintf(w, ", on the first %s of the ledger\nsigned by %s\nverify it with: custody ledger verify %s\n", ui.Count(sum.Checkpoint.Size, "entry|entries"), sum.Fingerprint, ui.Clean(shellWord(sum.Out)))
 }

@@ -152,6 +152,11 @@ func (a *app) checkpoint(cmd *cobra.Command, f checkpointFlags) error {
 	if kept, err = a.anchor(log, kept, f, &ans); err != nil {
 		return err
 	}
+	if len(ans.Anchors) > 0 {
+		if err := a.keepAnchors(c, ans.Anchors); err != nil {
+			return err
+		}
+	}
 	ans.Note = kept.Note
 	if f.out != "" {
 		if err := writeWhole(f.out, []byte(kept.Note)); err != nil {
