@@ -22,8 +22,8 @@ type Terms struct {
 	// Duties are delete_within (content that its author or the platform took
 	// away), delete_proof (evidence of that on request) and cache_for (how long
 	// content may be kept). A value is a number with h, d or bd (hours, days,
-	// business days), "promptly" (at once, or no period is named), "silent" or
-	// "unknown".
+	// business days), "promptly" (at once, or no period is named), "none" (not at
+	// all), "conditional" (the clause says how), "silent" or "unknown".
 	Duties map[string]string `json:"duties,omitempty"`
 
 	// Limits are what the version says of circumvention (of access limits),

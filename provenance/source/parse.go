@@ -476,11 +476,11 @@ func state[V any](p *parser, line int, key string, m *map[string]V, names []stri
 
 func parseRight(s string) (r provenance.Right, err error) { return r, r.UnmarshalText([]byte(s)) }
 
-var dutyForm = regexp.MustCompile(`^(?:unknown|silent|promptly|[1-9][0-9]{0,4}(?:h|d|bd))$`)
+var dutyForm = regexp.MustCompile(`^(?:unknown|silent|none|promptly|conditional|[1-9][0-9]{0,4}(?:h|d|bd))$`)
 
 func parseDuty(s string) (string, error) {
 	if !dutyForm.MatchString(s) {
-		return "", errors.New("want 24h, 30d, 10bd (business days), promptly, silent or unknown")
+		return "", errors.New("want 24h, 30d, 10bd (business days), promptly, none, conditional, silent or unknown")
 	}
 	return s, nil
 }

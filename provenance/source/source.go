@@ -204,7 +204,11 @@ func (c *Catalogue) nearest(id string) []string {
 	}
 	near := func(s string) int {
 		d := edits(id, s)
-		if id != "" && strings.Contains(s, id) {
+		switch {
+		case id == "":
+		case strings.HasPrefix(s, id+"-"):
+			d = -1
+		case strings.Contains(s, id):
 			d -= len(s) - len(id)
 		}
 		if id != "" && strings.HasPrefix(s, id) {
