@@ -88,6 +88,9 @@ examples of one that you write.`,
 	return cmd
 }
 
+// strict orders what terms say of a use.
+var strict = map[string]int{"unknown": 0, "allowed": 1, "silent": 2, "conditional": 3, "forbidden": 4}
+
 func (a *app) listSources() error {
 	ans := sourcesAnswer{Schema: "custody.sources/1", Note: notAdvice, Sources: []sourceInfo{}}
 	known, err := a.storedCatalogue()
@@ -103,8 +106,8 @@ func (a *app) listSources() error {
 		for _, s := range ans.Sources {
 			now := "unknown"
 			for _, v := range s.Terms {
-				if r := v.Rights["training"]; v.InForce && r != "" {
-					now = r
+				if r := v.Rights["training"]; v.InForce && r != "" && strict[r] > strict[now] {
+					now = r // several agreements apply together: the strictest counts
 				}
 			}
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.ID, ui.Clean(s.Name), ui.Clean(dash(s.Owner)), ui.Count(int64(len(s.Terms)), "version"), now)

@@ -42,21 +42,27 @@ func (j *judge) versions(id provenance.SourceID) []provenance.Terms {
 	return s.Terms
 }
 
-// forbiddenSince is the day from which on, without a break until asOf, a source's
-// terms forbid training; nil where they do not, or it is not known.
+// forbiddenSince is the day from which on, without a break until asOf, one of a
+// source's agreements forbids training; nil where none does, or it is not known.
 func forbiddenSince(c *source.Catalogue, id provenance.SourceID, asOf time.Time) *time.Time {
 	j := judge{catalogue: c}
-	var since time.Time
+	since := map[string]time.Time{} // by agreement
 	for _, t := range j.versions(id) {
-		switch {
+		switch at := since[t.Agreement]; {
 		case t.Effective.From.IsZero() || t.Effective.From.After(asOf):
-		case t.Training() != provenance.RightForbidden && (t.Effective.Until.IsZero() || t.Effective.Until.After(since)):
-			since = time.Time{}
-		case t.Training() == provenance.RightForbidden && since.IsZero():
-			since = t.Effective.From
+		case t.Training() != provenance.RightForbidden:
+			delete(since, t.Agreement)
+		case at.IsZero():
+			since[t.Agreement] = t.Effective.From
 		}
 	}
-	return known(since)
+	var first time.Time
+	for _, at := range since {
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return known(first)
 }
 
 // laterFindings says what was not forbidden when it was fetched, and is now.

@@ -246,8 +246,14 @@ func (t *totals) saidThen(src, terms string) provenance.Right {
 		if !slices.Contains(strings.Split(terms, " | "), string(v.ID)) {
 			continue
 		}
-		if said = v.Training(); said == provenance.RightUnknown {
+		says := v.Training()
+		if says == provenance.RightUnknown {
+			said = says
 			break
+		}
+		said = max(said, says) // several may apply together: silent, conditional, allowed
+		if says == provenance.RightConditional {
+			said = says
 		}
 	}
 	t.said[key] = said

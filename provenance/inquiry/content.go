@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -358,7 +359,13 @@ func (r *run) dutyDue(n provenance.Notice) time.Time {
 		return time.Time{}
 	}
 	for _, t := range r.Terms(n.Source) {
-		if d, err := time.ParseDuration(t.Duties["delete_within"]); err == nil && t.Effective.Contains(n.Received) {
+		within := t.Duties["delete_within"]
+		if days, ok := strings.CutSuffix(within, "d"); ok { // not of business days: nobody knows whose holidays
+			if n, err := strconv.Atoi(days); err == nil {
+				within = fmt.Sprintf("%dh", 24*n)
+			}
+		}
+		if d, err := time.ParseDuration(within); err == nil && t.Effective.Contains(n.Received) {
 			return n.Received.Add(d)
 		}
 	}
