@@ -80,7 +80,7 @@ type matcher struct {
 	selected  []fingerprint.Selected
 	keys      []uint64
 	passed    []int32
-	fresh     []int32
+	fresh     []int32       // where the windows of keys begin
 	runs      []segment.Run // of keys, segment by segment
 	df        []int32       // of keys
 	places    []uint64      // a symbol of the segment at hand, and the index of its key

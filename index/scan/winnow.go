@@ -28,21 +28,27 @@ type textRef struct {
 func (m *matcher) winnowLane(name, text string) {
 	st := &m.stream
 	m.selected = st.Select(m.hasher, m.window, m.selected[:0])
-	m.hits, m.groups, m.keys = m.hits[:0], m.groups[:0], m.keys[:0]
-	n := 0
+	m.hits, m.groups = m.hits[:0], m.groups[:0]
+	m.keys, m.fresh = m.keys[:0], m.fresh[:0]
 	for i, s := range m.selected {
-		if i > 0 && s.FP == m.selected[n-1].FP {
+		if i > 0 && s.FP == m.selected[i-1].FP {
 			continue // one symbol over and over selects every window
 		}
-		m.selected[n] = s
-		n++
 		m.keys = append(m.keys, s.FP)
+		m.fresh = append(m.fresh, s.Pos)
 	}
 	m.lookUp()
 	m.sift()
 	for si := range m.view.Segments {
 		m.collect(si)
 	}
+	if len(m.groups) == 0 {
+		return
+	}
+	for _, at := range m.fresh {
+		m.probes.at[at] = probeAt{epoch: m.probes.epoch}
+	}
+	m.keep()
 	m.probeAhead()
 	for _, g := range m.groups {
 		m.evaluate(name, g)
@@ -127,8 +133,8 @@ func (m *matcher) collect(si int) {
 	slices.Sort(m.places)
 	fetched := 0
 	for i := 0; i < len(m.places); {
-		if i >= fetched {
-			fetched = min(i+64, len(m.places))
+		if i >= fetched { // what is fetched too early is gone again
+			fetched = min(i+256, len(m.places))
 			seg.FetchTexts(m.places[i:fetched])
 		}
 		symbol := uint32(m.places[i] >> 32)
@@ -141,7 +147,7 @@ func (m *matcher) collect(si int) {
 		from := len(m.hits)
 		for first := i; i == first || i < len(m.places) && uint32(m.places[i]>>32)-base < symbols; i++ {
 			k := uint32(m.places[i])
-			m.hits = append(m.hits, hit{pos: uint32(m.places[i]>>32) - base, at: uint32(m.selected[m.passed[k]].Pos), df: m.df[k]})
+			m.hits = append(m.hits, hit{pos: uint32(m.places[i]>>32) - base, at: uint32(m.fresh[m.passed[k]]), df: m.df[k]})
 		}
 		g := group{ref: textRef{si, t}, base: base, symbols: symbols, from: from, to: len(m.hits)}
 		hits := m.hits[from:]
@@ -320,6 +326,12 @@ func (m *matcher) answer() {
 		return
 	}
 	m.lookUp()
+	m.keep()
+	m.keys, m.fresh = m.keys[:0], m.fresh[:0]
+}
+
+// keep remembers what was looked up for the windows at m.fresh.
+func (m *matcher) keep() {
 	n := len(m.keys)
 	for i, k := range m.passed {
 		p := &m.probes.at[m.fresh[k]]
@@ -331,7 +343,6 @@ func (m *matcher) answer() {
 			}
 		}
 	}
-	m.keys, m.fresh = m.keys[:0], m.fresh[:0]
 }
 
 // probeAhead looks up, for all groups at once, what gather will ask for first.

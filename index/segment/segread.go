@@ -229,18 +229,24 @@ func (s *Segment) Chart() {
 }
 
 // FetchTexts reads where TextAt will look for the symbols in the upper halves of
-// at, so that it is in the cache. Of the sum there is no use.
-//
-//go:noinline
-func (s *Segment) FetchTexts(at []uint64) (sum byte) {
+// places, so that it is in the cache.
+func (s *Segment) FetchTexts(places []uint64) {
 	total := u32at(s.base, s.texts)
-	for _, x := range at {
-		if symbol := uint32(x >> 32); symbol < total {
-			i := 4 * s.guessText(symbol, total)
-			sum += s.base[max(0, i-24)] + s.base[min(i+24, len(s.base)-1)]
+	var at [128]uint64
+	for len(places) > 0 {
+		n := 0
+		for _, x := range places[:min(len(places), len(at)/2)] {
+			guess := 0
+			if symbol := uint32(x >> 32); symbol < total {
+				guess = 4 * s.guessText(symbol, total)
+			}
+			at[n%len(at)] = uint64(max(0, guess-beside))
+			at[(n+1)%len(at)] = uint64(min(guess+beside, len(s.base)-1))
+			n += 2
 		}
+		fetch(s.base, at[:n])
+		places = places[n/2:]
 	}
-	return sum
 }
 
 // Symbols is the length of a text, and the place of its first symbol in the
