@@ -296,10 +296,15 @@ func (a *app) inquiryFacts(v *index.View) inquiry.Facts {
 			}
 			return s.Terms
 		},
-		Scope: func(id provenance.SourceID) provenance.Scope {
+		Scope: func(id provenance.SourceID, at time.Time) provenance.Scope {
 			s, err := known.Lookup(id)
 			if err != nil {
 				return ""
+			}
+			for _, t := range s.Terms { // what a limit counts by is part of the dated terms
+				if t.LimitScope != "" && t.Effective.Contains(at) {
+					return provenance.Scope(t.LimitScope)
+				}
 			}
 			return provenance.Scope(s.LimitScope)
 		},

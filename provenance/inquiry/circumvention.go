@@ -64,7 +64,7 @@ func (r *run) bounds(g []*window) []bound {
 		}
 		scope := v.Scope
 		if scope == "" && r.Scope != nil {
-			scope = r.Scope(source)
+			scope = r.Scope(source, cmp.Or(v.Period.From, time.Unix(g[0].start, 0).UTC()))
 		}
 		if scope != provenance.ScopeUser {
 			out = append(out, bound{v.Window, v.Limit, v.Period, []provenance.Fact{rule.Fact}, "rate rule"})
@@ -73,7 +73,7 @@ func (r *run) bounds(g []*window) []bound {
 	if len(out) > 0 {
 		return out
 	}
-	if r.Scope != nil && r.Scope(source) == provenance.ScopeUser {
+	if r.Scope != nil && r.Scope(source, time.Unix(g[0].start, 0).UTC()) == provenance.ScopeUser {
 		return nil
 	}
 	byLimit := map[[2]int64]bool{}

@@ -34,8 +34,8 @@ const (
 // once each.
 type Facts struct {
 	Book    *provenance.Book
-	Terms   func(provenance.SourceID) []provenance.Terms // all versions that are known, declared or not
-	Scope   func(provenance.SourceID) provenance.Scope   // what the source counts a limit by
+	Terms   func(provenance.SourceID) []provenance.Terms          // all versions that are known, declared or not
+	Scope   func(provenance.SourceID, time.Time) provenance.Scope // what the source counted a limit by on a day
 	Calls   iter.Seq2[provenance.CallWindow, error]
 	Matches func(provenance.Dataset) iter.Seq2[Found, error] // of a stored scan
 	Indexed []Indexed                                        // what the store can recognise

@@ -306,7 +306,7 @@ func TestLimitByUserIsNoBoundForAPool(t *testing.T) {
 		provenance.KindCredential: {"a": credential("a", "trends"), "b": credential("b", "trends")},
 		provenance.KindRateRule:   {"r": provenance.RateRule{Source: "x-api", Window: 900, Limit: 450, Scope: provenance.ScopeUser}},
 	})
-	q := ask(t, Facts{Book: b, Scope: func(provenance.SourceID) provenance.Scope { return provenance.ScopeUser },
+	q := ask(t, Facts{Book: b, Scope: func(provenance.SourceID, time.Time) provenance.Scope { return provenance.ScopeUser },
 		Calls: seq(call("a", "2022-01-10", 900, 400, 0), call("b", "2022-01-10", 900, 400, 0))}, "circumvention").Questions[0]
 	if len(q.Claims) != 0 {
 		t.Errorf("got %v", q.Claims)

@@ -229,7 +229,7 @@ func (r *run) training() Question {
 		}
 		facts := []provenance.Fact{u.Fact}
 		rows, records, forbidden, later := int64(0), map[string]bool{}, int64(0), int64(0)
-		by := map[string]int64{}
+		by, parents := map[string]int64{}, map[string]int64{}
 		scanned := false
 		for _, id := range r.ancestors(u.Value.Dataset) {
 			d, ok := r.Book.Datasets.Get(string(id))
@@ -242,7 +242,12 @@ func (r *run) training() Question {
 			}
 			scanned = scanned || id == u.Value.Dataset
 			if r.Matches == nil || id != u.Value.Dataset {
-				continue // a parent's rows need not be in what was made of it
+				for s, n := range d.Value.Scan.BySource { // its rows need not all be in what was made of it
+					if r.asks("", provenance.SourceID(s)) {
+						parents[string(id)] += n
+					}
+				}
+				continue
 			}
 			for m, err := range r.Matches(d.Value) {
 				if err != nil {
@@ -274,7 +279,7 @@ func (r *run) training() Question {
 		}
 		values := map[string]any{"use": u.Value.ID, "kind": u.Value.Kind, "product": u.Value.Product, "run": u.Value.Run, "dataset": string(u.Value.Dataset),
 			"from": timeValue(u.Value.Period.From), "until": timeValue(u.Value.Period.Until), "matches": nil, "records": nil, "by_source": by,
-			"forbidden_at_fetch": nil, "forbidden_since": nil}
+			"forbidden_at_fetch": nil, "forbidden_since": nil, "made_of": parents}
 		text := fmt.Sprintf("%s (%s) used dataset %s, %s", what, word(u.Value.Kind), u.Value.Dataset, span(u.Value.Period))
 		if rows > 0 {
 			values["matches"], values["records"], values["forbidden_at_fetch"], values["forbidden_since"] = rows, len(records), forbidden, later
@@ -285,6 +290,9 @@ func (r *run) training() Question {
 			if later > 0 {
 				text += fmt.Sprintf("; of %s training was not forbidden when they were fetched and is now", number(later))
 			}
+		}
+		for _, p := range slices.Sorted(maps.Keys(parents)) {
+			text += fmt.Sprintf("; it was made of %s, in which a scan found %s of such content", p, count(parents[p], "row", "rows"))
 		}
 		q.Claims = append(q.Claims, r.claim(values, facts, "%s", text))
 	}
