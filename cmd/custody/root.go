@@ -87,7 +87,7 @@ func newRoot(a *app) *cobra.Command {
 }
 
 // verbs are the commands, in the order that help lists them.
-var verbs = []func(*app) *cobra.Command{demoCmd, ingestCmd, scanCmd, cleanCmd, backgroundCmd, traceCmd, declareCmd, datasetsCmd, exportCmd, answerCmd, destroyCmd, ledgerCmd, storeCmd, sourcesCmd, versionCmd, completionCmd}
+var verbs = []func(*app) *cobra.Command{demoCmd, ingestCmd, scanCmd, cleanCmd, backgroundCmd, traceCmd, declareCmd, datasetsCmd, exportCmd, answerCmd, destroyCmd, ledgerCmd, storeCmd, sourcesCmd, termsCmd, versionCmd, completionCmd}
 
 // start checks the global flags.
 func (a *app) start() error {
