@@ -10,9 +10,8 @@ import (
 
 // Bloom is a filter over keys of the whole store, probed before any segment: one
 // 64-bit word a key, chosen by the key's upper bits, three bits in it chosen by
-// lower ones, at eight bits a key, or up to 32 as long as it stays within the
-// second cache. Since segments keep their keys in order, it is filled from
-// front to back.
+// lower ones, at twelve bits a key, or up to 32 as long as it stays within a
+// cache. Since segments keep their keys in order, it is filled from front to back.
 type Bloom struct {
 	words []uint64
 	free  func()
@@ -45,11 +44,12 @@ func newBloom(segs []*segment.Segment, family func(s *segment.Segment) []*segmen
 	return b
 }
 
-// wordsFor is the words of a filter of n keys: one for two keys while that is at
-// most half a megabyte, then one for eight. It is a multiple of 64.
+// wordsFor is the words of a filter of n keys: for each key 32 bits while that is
+// at most half a megabyte, 16 while it is at most 16 megabytes, then 12. Fewer
+// bits are read faster, and cost more in look-ups of what is not there. It is a multiple of 64.
 func wordsFor(n int) int {
-	const cached = 1 << 16
-	return min(1<<30, max(1024, (max(n/8, min(n/2, cached))+63)&^63))
+	const second, third = 1 << 16, 1 << 21
+	return min(1<<30, max(1024, (max(n/16*3, min(n/4, third), min(n/2, second))+63)&^63))
 }
 
 // mask is three bits of a word, chosen by the lowest 18 of the 48 bits that a
