@@ -555,7 +555,7 @@ func (f *File) arrowRows(rec arrow.RecordBatch, batch int, from, to, ordinal int
 	fl := f.flattener()
 	decoded := int64(0)
 	defer func() {
-		f.corpus.decoded.Add(decoded)
+		f.countDecoded(decoded)
 		f.done(fl)
 	}()
 	row := corpus.Row{File: f.Path}

@@ -380,7 +380,7 @@ func (s *recordSplitter) rows(t *separated, paths []*corpus.Path, first int64, y
 	row := corpus.Row{File: f.Path, Leaves: make([]corpus.Leaf, len(paths))}
 	var fields []string
 	decoded, at := int64(0), 0
-	defer func() { f.corpus.decoded.Add(decoded) }()
+	defer func() { f.countDecoded(decoded) }()
 	for i := range t.records {
 		rec := &t.records[i]
 		data := t.data[at:rec.end]

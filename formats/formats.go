@@ -102,6 +102,7 @@ type File struct {
 	corpus *Corpus
 	broken string // why it can't be read, known from the walk
 	read   atomic.Int64
+	rows   atomic.Int64 // decoded bytes
 
 	flatteners sync.Pool // of *flattener, with the paths of this file
 	stdin      stdin

@@ -85,7 +85,7 @@ func (f *File) valueRows(v *values, yield func(*corpus.Row, error) bool) {
 	fl := f.flattener()
 	decoded := int64(0)
 	defer func() {
-		f.corpus.decoded.Add(decoded)
+		f.countDecoded(decoded)
 		f.done(fl)
 	}()
 	row := corpus.Row{File: f.Path}

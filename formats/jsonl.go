@@ -205,7 +205,7 @@ func (f *File) jsonRows(b *block, yield func(*corpus.Row, error) bool) {
 	fl := f.flattener()
 	decoded := int64(0)
 	defer func() {
-		f.corpus.decoded.Add(decoded)
+		f.countDecoded(decoded)
 		f.done(fl)
 		if int64(cap(b.data)) <= 4*int64(f.opt.PartSize)+1<<20 { // not one that a long row has grown
 			blocks.Put(b)

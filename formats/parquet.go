@@ -332,7 +332,7 @@ func (f *File) parquetRows(p *parquetFile, group int, from, to, ordinal int64, y
 	}
 	defer func() { _ = caught(rows.Close) }()
 	decoded := int64(0)
-	defer func() { f.corpus.decoded.Add(decoded) }()
+	defer func() { f.countDecoded(decoded) }()
 	buf := make([]parquet.Row, parquetBatch)
 	row := corpus.Row{File: f.Path}
 	for at := from; at < to; {

@@ -81,7 +81,7 @@ func (f *File) textRows(b *values, yield func(*corpus.Row, error) bool) {
 	path := &corpus.Path{Name: "text"}
 	row := corpus.Row{File: f.Path}
 	decoded, at := int64(0), 0
-	defer func() { f.corpus.decoded.Add(decoded) }()
+	defer func() { f.countDecoded(decoded) }()
 	for i, end := range b.ends {
 		text := bytes.TrimRight(b.data[at:end], "\r\n")
 		row.Number, row.Bytes = b.first+int64(i), int64(end-at)

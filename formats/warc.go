@@ -543,7 +543,7 @@ func (f *File) crawlRows(b *crawl, yield func(*corpus.Row, error) bool) {
 	d := &payloads{most: f.opt.MaxRow}
 	decoded := int64(0)
 	defer func() {
-		f.corpus.decoded.Add(decoded)
+		f.countDecoded(decoded)
 		f.done(fl)
 	}()
 	paths := make([]*corpus.Path, len(pageLeaves))

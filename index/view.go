@@ -1,6 +1,8 @@
 package index
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -115,6 +117,25 @@ func (v *View) Table(name string) (*table.Reader, error) {
 
 // Book is the facts that stand.
 func (v *View) Book() *provenance.Book { return v.book }
+
+// State is a digest, hex, of all that a scan against the view can depend on:
+// segments and facts, but for what is said of datasets and their use, and of calls.
+// While it is the same, so is what a scan finds.
+func (v *View) State() string {
+	h := sha256.New()
+	for _, s := range v.sealed {
+		fmt.Fprintf(h, "%s %s\n", s.Name, s.SHA256)
+	}
+	for i := range v.facts {
+		switch f := &v.facts[i]; f.Kind {
+		case provenance.KindDataset, provenance.KindUse, provenance.KindTransformation, provenance.KindCallBatch:
+		default:
+			digest, _ := f.Digest() // of what was decoded: it can be encoded
+			fmt.Fprintf(h, "%s\n", digest)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
 
 // Fetch is the fetch with that id.
 func (v *View) Fetch(id provenance.FetchID) (provenance.Fetch, bool) {

@@ -54,7 +54,7 @@ var layers = map[string]layer{
 	"cmd/internal/ui": {others: []string{"golang.org/x/term"}},
 	"cmd/custody": {ours: []string{"cmd/internal/ui", "formats", "formats/clean", "formats/export", "index", "index/fingerprint", "index/ingest", "index/scan", "index/segment",
 		"provenance", "provenance/capture", "provenance/corpus", "provenance/declare", "provenance/evidence", "provenance/inquiry", "provenance/ledger", "provenance/policy",
-		"provenance/report", "provenance/source"}, others: []string{"github.com/spf13", "golang.org/x/mod"}, program: true},
+		"provenance/report", "provenance/source"}, others: []string{"github.com/spf13", "github.com/gofrs/flock", "golang.org/x/mod"}, program: true},
 }
 
 // only says where alone something may be used.

@@ -36,6 +36,7 @@ type scanFlags struct {
 	shard    string
 	result   string
 	merge    bool
+	resume   bool
 	showText bool
 	sample   float64
 	minShare float64
@@ -81,6 +82,7 @@ Without a store only what shows by its shape can be found.`,
 	fs.StringVar(&f.shard, "shard", "", "scan shard `i/n` of the corpus alone, and write its result to a file")
 	fs.StringVar(&f.result, "result", "", "the `FILE` for the result of --shard; default shard-i-of-n.jsonl")
 	fs.BoolVar(&f.merge, "merge", false, "the PATHs are the results of all shards: join them")
+	fs.BoolVar(&f.resume, "resume", false, "remember what was scanned: an interrupted scan goes on, files that did not change are not read again")
 	fs.BoolVar(&f.showText, "show-text", false, "show the matched text in the report")
 	fs.BoolVar(&f.fast, "fast", false, "look at fewer places: runs of 31 symbols are found, not of 24")
 	a.corpusFlags(cmd)
@@ -108,7 +110,11 @@ func (a *app) scan(cmd *cobra.Command, args []string, f scanFlags) error {
 		return aerr
 	}
 	if err != nil {
-		return interrupted()
+		hint := "with --resume a scan goes on where it was interrupted"
+		if f.resume {
+			hint = "the same command goes on from here"
+		}
+		return &exitError{code: 130, err: errInterrupted, hint: hint, answered: true}
 	}
 	return exit(sum.Exit)
 }
@@ -122,6 +128,12 @@ func checkScan(cmd *cobra.Command, f scanFlags) error {
 	}
 	if cmd.Flags().Changed("sample") && !(f.sample > 0 && f.sample < 1) {
 		return usage(cmd, fmt.Errorf("--sample: want a share above 0 and below 1, got %v", f.sample))
+	}
+	if f.resume && f.showText {
+		return usage(cmd, errors.New("--resume: with --show-text it would have to keep text of the corpus, which it does not"))
+	}
+	if f.resume && (f.merge || f.shard != "") {
+		return usage(cmd, errors.New("--resume: of a whole scan, not of shards: a shard that failed is run again"))
 	}
 	if f.showText && f.report == "" {
 		return usage(cmd, errors.New("--show-text: there is no --report to show it in"))
@@ -185,10 +197,20 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command st
 		defer stored.close()
 		out.stored = stored.table
 	}
+	parts := c.Parts(cmd.Context())
+	var known *scanMemory
+	var memory scan.Memory
+	if f.resume {
+		if known, err = a.openMemory(args, f, view); err != nil {
+			return none, nil, err
+		}
+		defer known.close()
+		memory, parts = known, known.Parts(cmd.Context(), c)
+	}
 	p := a.ui.Progress("scan")
 	start := a.now()
 	sum, _, err := scan.Run(cmd.Context(), scan.Options{
-		View: view, Catalogue: catalogue(view), Parts: c.Parts(cmd.Context()), Text: fieldList(f.text), RowID: f.rowID, MinShare: f.minShare,
+		View: view, Catalogue: catalogue(view), Parts: parts, Memory: memory, Text: fieldList(f.text), RowID: f.rowID, MinShare: f.minShare,
 		Sample: f.sample, ShowText: f.showText, Fast: f.fast, Workers: f.workers, AsOf: a.judged, Dataset: name, Policy: rules, Match: out.match, Unread: out.unreadLine,
 		Progress: func(rows, matched int64) {
 			read, total := c.Progress()
@@ -198,6 +220,12 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command st
 	p.Done()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return none, nil, err
+	}
+	if known != nil && err == nil {
+		if ferr := known.finish(); ferr != nil {
+			return none, nil, ferr
+		}
+		known.note(a, len(c.Files()))
 	}
 	sum.Version, sum.Skipped = version, append(sum.Skipped, c.Skipped()...)
 	addLicences(&sum, licencesOf(c))

@@ -203,7 +203,7 @@ func sameScan(a *app, f scanFlags, c *formats.Corpus, store bool, generation int
 			return "", err
 		}
 	}
-	fmt.Fprintf(h, "%q %q %q %v %v %v %v %d %q %s\n", f.name, f.text, f.rowID, f.minShare, f.sample, f.fast, store, generation, policy, a.asOf)
+	fmt.Fprintf(h, "%q %q %q %v %v %v %v %d %q %s %d %v\n", f.name, f.text, f.rowID, f.minShare, f.sample, f.fast, store, generation, policy, a.asOf, a.maxRow, a.whole)
 	for _, file := range c.Files() {
 		fmt.Fprintf(h, "%q %d\n", file.Path, file.Size)
 	}

@@ -38,6 +38,8 @@ type Options struct {
 	Dataset   string
 	Policy    *policy.Policy // nil: the default gate
 
+	Memory Memory // of earlier scans; nil: every part is scanned
+
 	small bool // probe the segments directly, without the store-wide filter
 
 	Only     func(*corpus.Match) bool  // which matches are listed; nil: all; called concurrently
@@ -55,10 +57,22 @@ func Run(ctx context.Context, opt Options) (corpus.Summary, policy.Tally, error)
 	}
 	shared := newShared(opt)
 	t := newTotals(opt)
-	newWorker := func() func(context.Context, corpus.Part) (*found, error) {
-		return newMatcher(shared).part
+	newWorker := func() func(context.Context, corpus.Part) (partFound, error) {
+		m := newMatcher(shared)
+		return func(ctx context.Context, p corpus.Part) (partFound, error) {
+			if opt.Memory != nil {
+				return m.recalled(ctx, opt.Memory, p)
+			}
+			f, err := m.part(ctx, p)
+			return partFound{p, f, true}, err
+		}
 	}
-	err := ordered.Map(ctx, max(1, opt.Workers), opt.Parts, newWorker, t.add)
+	err := ordered.Map(ctx, max(1, opt.Workers), opt.Parts, newWorker, func(p partFound) error {
+		if err := t.add(p.found); err != nil || opt.Memory == nil || ctx.Err() != nil {
+			return err
+		}
+		return p.keep(opt.Memory)
+	})
 	return t.summary(shared, err == nil), t.tally, err
 }
 
