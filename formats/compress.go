@@ -62,5 +62,7 @@ func isReceipt(path string) bool {
 	defer f.Close()
 	head := make([]byte, len(ReceiptStart))
 	_, err = io.ReadFull(f, head)
-	return err == nil && bytes.Equal(head, []byte(ReceiptStart))
+	return err == nil && isReceiptHead(head)
 }
+
+func isReceiptHead(head []byte) bool { return bytes.HasPrefix(head, []byte(ReceiptStart)) }

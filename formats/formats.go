@@ -37,7 +37,8 @@ type Options struct {
 	// 1000, below 0: no bound. Text shrinks 3 to 10 times, logs and markup up to 100;
 	// gzip can't do more than 1032, which zeros reach.
 	MaxRatio int64
-	Whole    bool // a file of plain text is one row, blank lines and all, not one a paragraph
+	Whole    bool   // a file of plain text is one row, blank lines and all, not one a paragraph
+	Remote   Remote // what addresses mean, such as s3://bucket/key; nil: they are errors
 }
 
 func (o Options) withDefaults() Options {
@@ -86,6 +87,7 @@ type Corpus struct {
 	read    atomic.Int64
 	decoded atomic.Int64
 	total   int64
+	cards   map[string]Object // of the remote folders, by their names
 
 	mu     sync.Mutex
 	inside []string        // of skipped: what archives hold
@@ -94,10 +96,12 @@ type Corpus struct {
 
 // File is one file of a corpus.
 type File struct {
-	Path string // as given or walked, with "/"; a member of an archive is a.tar!m
-	Size int64  // stored bytes; 0 for standard input
+	Path string // as given or walked, with "/"; a member of an archive is a.tar!m; an address has no query
+	Size int64  // stored bytes; 0 for standard input, and where a server does not say
 
-	name   string // for the system
+	name   string                 // for the system; "" for standard input, members and
+	remote *Object                // what is not of this machine
+	digest atomic.Pointer[string] // of a remote file that was read to its end
 	opt    Options
 	corpus *Corpus
 	broken string // why it can't be read, known from the walk
@@ -120,7 +124,7 @@ type stdin struct {
 	digest string
 }
 
-// Walk resolves files, folders (walked), globs and "-". The files of each path
+// Walk resolves files, folders (walked), globs, addresses and "-". The files of each path
 // are sorted by their names with "/", byte by byte; a file that several paths
 // mean, or links lead to, is read once, where it comes first. A path that does not exist and a
 // glob without a hit are errors, before anything is read.
@@ -138,7 +142,11 @@ func Walk(paths []string, opt Options) (*Corpus, error) {
 		}
 		file, skipped := len(c.files), len(c.skipped)
 		st, err := os.Stat(p)
-		if err == nil {
+		if IsAddress(p) {
+			if err := c.addRemote(p); err != nil {
+				return nil, err
+			}
+		} else if err == nil {
 			c.add(p, st, nil)
 		} else {
 			hits, gerr := filepath.Glob(p)
@@ -171,7 +179,7 @@ func Walk(paths []string, opt Options) (*Corpus, error) {
 // again reports whether a path was met before, however it was written, or by a
 // link.
 func (c *Corpus) again(name string) bool {
-	if name != "-" {
+	if name != "-" && !IsAddress(name) {
 		if real, err := filepath.EvalSymlinks(name); err == nil {
 			name = real
 		}
@@ -188,11 +196,14 @@ func (c *Corpus) again(name string) bool {
 // were read twice once.
 func (f *File) Consumed() int64 {
 	n := f.read.Load()
-	if f.name != "" {
+	if f.sized() {
 		n = min(n, f.Size)
 	}
 	return n
 }
+
+// sized reports whether the size is known before the end.
+func (f *File) sized() bool { return f.name != "" || f.remote != nil && f.remote.Size >= 0 }
 
 // Close removes what standard input was spooled to. It may be called more than
 // once, and after it standard input can't be read.
@@ -386,7 +397,7 @@ func (f *File) count(n int) {
 		return // the archive counts
 	}
 	now := f.read.Add(int64(n))
-	if f.name != "" {
+	if f.sized() {
 		n = int(min(now, f.Size) - min(now-int64(n), f.Size))
 	}
 	f.corpus.read.Add(int64(n))
@@ -412,12 +423,16 @@ func (c *Corpus) Parts(ctx context.Context) iter.Seq2[corpus.Part, error] {
 }
 
 // Digest is the SHA-256 of the stored bytes, hex. That of standard input reads
-// it into a temporary file, which Parts then reads, and Corpus.Close removes.
+// it into a temporary file, which Parts then reads, and Corpus.Close removes. A
+// remote file that Parts read to its end as a stream is not fetched again.
 func (f *File) Digest(ctx context.Context) (string, error) {
 	if f.broken != "" {
 		return "", corpus.FileError(f.Path, f.broken)
 	}
-	if f.name == "" {
+	switch {
+	case f.remote != nil:
+		return f.remoteDigest(ctx)
+	case f.name == "":
 		return f.stdinDigest(ctx)
 	}
 	in, err := os.Open(f.name)
@@ -475,7 +490,10 @@ func (f *File) stdinDigest(ctx context.Context) (string, error) {
 const readBefore = "standard input was read before, and is read once"
 
 func (f *File) reader() (io.ReadCloser, error) {
-	if f.name != "" {
+	switch {
+	case f.remote != nil:
+		return f.remoteReader()
+	case f.name != "":
 		return os.Open(f.name)
 	}
 	s := &f.stdin
@@ -543,7 +561,9 @@ func (f *File) parts(ctx context.Context, yield func(corpus.Part) bool) {
 		return
 	}
 	defer in.Close()
-	f.contents(ctx, &counter{ctx: ctx, r: in, n: f.count}, yield)
+	if d, ok := in.(*digesting); f.contents(ctx, &counter{ctx: ctx, r: in, n: f.count}, yield) && ok {
+		d.finish()
+	}
 }
 
 // unread is a file that is one error.
@@ -561,7 +581,7 @@ func (f *File) contents(ctx context.Context, in io.Reader, yield func(corpus.Par
 		return true // an empty file has no rows
 	}
 	format, why := detect(head, strings.TrimSuffix(f.Path, codec.ending), f.Path == "-")
-	seekable := codec.name == "" && (f.name != "" || f.archive != nil)
+	seekable := codec.name == "" && (f.name != "" || f.remote != nil || f.archive != nil)
 	var parts partSeq
 	switch {
 	case format == nil:

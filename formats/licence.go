@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ const (
 // Licences are the licences declared in the folders of the corpus's files, and
 // in the folders that were walked: in the head of README.md, the license of
 // dataset_info.json, dataset_infos.json and Croissant's JSON, and the texts of
-// LICENSE files. They come in the order of the files' names. A card without one
+// LICENSE files; remote ones too, as far as Remote.Beside gives them. They come in the order of the files' names. A card without one
 // gives none; one that can't be read is unknown, and says why.
 func (c *Corpus) Licences() []DeclaredLicence {
 	var folders []string
@@ -50,6 +51,9 @@ func (c *Corpus) Licences() []DeclaredLicence {
 		}
 	}
 	for _, s := range c.skipped {
+		if IsAddress(s) {
+			continue
+		}
 		folders = append(folders, filepath.Dir(filepath.FromSlash(s)))
 	}
 	folders = append(folders, c.walked...)
@@ -72,23 +76,31 @@ func (c *Corpus) Licences() []DeclaredLicence {
 			if st, err := os.Stat(name); find == nil || err != nil || !st.Mode().IsRegular() {
 				continue
 			}
-			data, err := readCard(name)
-			if err != nil {
-				out = append(out, DeclaredLicence{filepath.ToSlash(name), unknownLicence, declared, "unread: " + err.Error()})
-				continue
-			}
-			for _, l := range find(data) {
-				l.File, l.Evidence = filepath.ToSlash(name), evidence(l.Evidence)
-				out = append(out, l)
-			}
+			out = append(out, licencesIn(filepath.ToSlash(name), find, func() (io.ReadCloser, error) { return os.Open(name) })...)
 		}
+	}
+	for _, o := range c.remoteCards() {
+		out = append(out, licencesIn(o.Name, cardReader(path.Base(o.Name)), o.Reader)...)
 	}
 	slices.SortStableFunc(out, func(a, b DeclaredLicence) int { return strings.Compare(a.File, b.File) })
 	return out
 }
 
-func readCard(name string) ([]byte, error) {
-	in, err := os.Open(name)
+// licencesIn are the licences that find finds in a card.
+func licencesIn(name string, find func(data []byte) []DeclaredLicence, open func() (io.ReadCloser, error)) []DeclaredLicence {
+	data, err := readCard(open)
+	if err != nil {
+		return []DeclaredLicence{{name, unknownLicence, declared, "unread: " + err.Error()}}
+	}
+	out := find(data)
+	for i := range out {
+		out[i].File, out[i].Evidence = name, evidence(out[i].Evidence)
+	}
+	return out
+}
+
+func readCard(open func() (io.ReadCloser, error)) ([]byte, error) {
+	in, err := open()
 	if err != nil {
 		return nil, errors.New(reasonOf(err))
 	}

@@ -112,7 +112,7 @@ func (f *File) openParquet(in *stored) (p *parquetFile, err error) {
 	err = caught(func() error {
 		p.File, err = parquet.OpenFile(in, in.size, parquet.SkipBloomFilters(true)) // the page index is read: parts seek by it
 		if err != nil {
-			return fmt.Errorf("malformed Parquet")
+			return errors.New(readReason(err, "malformed Parquet"))
 		}
 		leaves := p.Schema().Columns()
 		if len(leaves) == 0 && p.NumRows() > 0 {
@@ -381,7 +381,7 @@ func parquetReason(err error) string {
 	case strings.Contains(err.Error(), "crc"):
 		return "checksum mismatch"
 	}
-	return "damaged data"
+	return readReason(err, "damaged data")
 }
 
 // leaves fills the row from the values of its columns.

@@ -33,17 +33,17 @@ func (f *File) store(r io.Reader) (*stored, error) {
 	s := &stored{size: f.Size}
 	switch {
 	case f.archive == nil:
-		in, err := os.Open(f.name)
+		in, end, err := f.readerAt()
 		if err != nil {
 			return nil, err
 		}
-		s.ReaderAt, s.close = &counterAt{in, f}, func() { _ = in.Close() }
+		s.ReaderAt, s.close = &counterAt{in, f}, end
 	case f.at >= 0:
-		in, err := os.Open(f.archive.name)
+		in, end, err := f.archive.readerAt()
 		if err != nil {
 			return nil, err
 		}
-		s.ReaderAt, s.close = io.NewSectionReader(in, f.at, f.Size), func() { _ = in.Close() }
+		s.ReaderAt, s.close = io.NewSectionReader(in, f.at, f.Size), end
 	default:
 		spool, err := os.CreateTemp("", "custody-member-*")
 		if err != nil {
@@ -74,6 +74,19 @@ func (f *File) store(r io.Reader) (*stored, error) {
 	return s.hold(), nil
 }
 
+// readerAt opens a file for random access, to be ended.
+func (f *File) readerAt() (in io.ReaderAt, end func(), err error) {
+	if f.remote != nil {
+		in, err = f.remote.ReaderAt()
+		return in, func() {}, err
+	}
+	file, err := os.Open(f.name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return file, func() { _ = file.Close() }, nil
+}
+
 // counterAt counts the bytes read.
 type counterAt struct {
 	r io.ReaderAt
@@ -83,5 +96,23 @@ type counterAt struct {
 func (c *counterAt) ReadAt(b []byte, off int64) (int, error) {
 	n, err := c.r.ReadAt(b, off)
 	c.f.count(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &readError{err}
+	}
 	return n, err
+}
+
+// readError says that the bytes could not be read, whatever they are: it is no
+// damage of the file.
+type readError struct{ err error }
+
+func (e *readError) Error() string { return reasonOf(e.err) }
+func (e *readError) Unwrap() error { return e.err }
+
+// readReason is the reason of a readError within an error, else other.
+func readReason(err error, other string) string {
+	if e, ok := errors.AsType[*readError](err); ok {
+		return e.Error()
+	}
+	return other
 }

@@ -93,7 +93,7 @@ func (f *File) members(ctx context.Context, r io.Reader, plain bool, yield func(
 			f.corpus.skipInside(f.Path + "!*" + ending)
 			continue
 		}
-		if plain && f.name != "" && !sparse(h) {
+		if plain && (f.name != "" || f.remote != nil) && !sparse(h) {
 			m.at = at.total
 		}
 		if !m.contents(ctx, t, yield) {

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"custody/cmd/internal/ui"
+	"custody/formats"
 	"custody/index"
 	"custody/index/ingest"
 	"custody/provenance/source"
@@ -47,13 +47,13 @@ func backgroundAddCmd(a *app) *cobra.Command {
 			if err := checkWorkers(cmd, workers); err != nil {
 				return err
 			}
-			c, err := a.walk(args)
+			c, err := a.walk(cmd.Context(), args)
 			if err != nil {
 				return err
 			}
 			defer c.Close()
 			if name == "" {
-				name = path.Base(filepath.ToSlash(args[0]))
+				name = path.Base(formats.ShownPath(args[0]))
 			}
 			fields := fieldList(text)
 			if len(fields) == 0 {

@@ -153,7 +153,7 @@ func (a *app) clean(cmd *cobra.Command, args []string, f cleanFlags) error {
 	if f.rules, err = readPolicy(f.policy); err != nil {
 		return err
 	}
-	c, err := a.walk(args)
+	c, err := a.walk(cmd.Context(), args)
 	if err != nil {
 		return err
 	}
@@ -300,7 +300,7 @@ func checkOut(dir string, paths []string) error {
 	}
 	for _, p := range paths {
 		st, err := os.Stat(p)
-		if err != nil || p == "-" {
+		if err != nil || p == "-" || formats.IsAddress(p) {
 			continue // a pattern, or a mistake that the walk will say
 		}
 		in, err := realPath(p)

@@ -130,7 +130,7 @@ func (a *app) ingestOptions(cmd *cobra.Command, args []string, f ingestFlags) (i
 	if err != nil {
 		return opt, nil, hinted(fmt.Errorf("--source: %w", err), "list the sources with: custody sources; for any other text use generic:NAME")
 	}
-	c, err := a.walk(args)
+	c, err := a.walk(cmd.Context(), args)
 	if err != nil {
 		return opt, nil, err
 	}

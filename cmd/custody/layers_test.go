@@ -37,10 +37,12 @@ var layers = map[string]layer{
 	"provenance/report":   {ours: []string{"provenance", "provenance/corpus", "provenance/inquiry"}},
 	"provenance/capture":  {ours: []string{"provenance", "provenance/source"}},
 
-	"formats":            {ours: []string{"provenance/corpus"}, others: []string{"github.com/andybalholm/brotli", "github.com/parquet-go", "github.com/apache/arrow-go", "github.com/google/flatbuffers", "github.com/google/licensecheck", "github.com/github/go-spdx/v2", "go.yaml.in/yaml/v3", "github.com/klauspost/compress", "github.com/dsnet/compress", "github.com/ulikunitz/xz", "github.com/valyala/fastjson", "golang.org/x/text", "golang.org/x/sys"}},
-	"formats/clean":      {ours: []string{"formats", "provenance/corpus"}, others: []string{"github.com/parquet-go"}},
-	"formats/export":     {ours: []string{"provenance", "provenance/corpus"}, others: []string{"github.com/parquet-go"}},
-	"formats/formattest": {ours: []string{"formats", "provenance/corpus"}, others: []string{"github.com/klauspost/compress", "github.com/ulikunitz/xz", "github.com/parquet-go"}},
+	"formats":                   {ours: []string{"provenance/corpus"}, others: []string{"github.com/andybalholm/brotli", "github.com/parquet-go", "github.com/apache/arrow-go", "github.com/google/flatbuffers", "github.com/google/licensecheck", "github.com/github/go-spdx/v2", "go.yaml.in/yaml/v3", "github.com/klauspost/compress", "github.com/dsnet/compress", "github.com/ulikunitz/xz", "github.com/valyala/fastjson", "golang.org/x/text", "golang.org/x/sys"}},
+	"formats/remote":            {ours: []string{"formats"}, others: []string{"gocloud.dev", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "github.com/Azure/azure-sdk-for-go", "golang.org/x/oauth2"}},
+	"formats/remote/remotetest": {},
+	"formats/clean":             {ours: []string{"formats", "provenance/corpus"}, others: []string{"github.com/parquet-go"}},
+	"formats/export":            {ours: []string{"provenance", "provenance/corpus"}, others: []string{"github.com/parquet-go"}},
+	"formats/formattest":        {ours: []string{"formats", "provenance/corpus"}, others: []string{"github.com/klauspost/compress", "github.com/ulikunitz/xz", "github.com/parquet-go"}},
 
 	"index":                 {ours: []string{"provenance", "provenance/ledger", "index/segment", "index/table", "index/fingerprint"}, others: []string{"github.com/dgraph-io/badger/v4", "github.com/cespare/xxhash/v2", "github.com/gofrs/flock", "golang.org/x/mod", "golang.org/x/sys"}},
 	"index/fingerprint":     {others: []string{"github.com/cespare/xxhash/v2", "golang.org/x/text"}},
@@ -52,7 +54,7 @@ var layers = map[string]layer{
 	"index/scan/membership": {ours: []string{"formats", "index", "index/fingerprint", "index/ingest", "index/scan", "index/segment", "provenance", "provenance/corpus", "provenance/source"}, others: []string{"github.com/cespare/xxhash/v2"}, program: true},
 
 	"cmd/internal/ui": {others: []string{"golang.org/x/term"}},
-	"cmd/custody": {ours: []string{"cmd/internal/ui", "formats", "formats/clean", "formats/export", "index", "index/fingerprint", "index/ingest", "index/scan", "index/segment",
+	"cmd/custody": {ours: []string{"cmd/internal/ui", "formats", "formats/clean", "formats/export", "formats/remote", "index", "index/fingerprint", "index/ingest", "index/scan", "index/segment",
 		"provenance", "provenance/capture", "provenance/corpus", "provenance/declare", "provenance/evidence", "provenance/inquiry", "provenance/ledger", "provenance/policy",
 		"provenance/report", "provenance/source"}, others: []string{"github.com/spf13", "github.com/gofrs/flock", "golang.org/x/mod"}, program: true},
 }
@@ -65,6 +67,9 @@ var only = []struct {
 	{"github.com/dgraph-io/badger", func(p string) bool { return p == "index" }},
 	{"github.com/parquet-go", func(p string) bool { return within(p, "formats") }},
 	{"github.com/apache/arrow-go", func(p string) bool { return within(p, "formats") }},
+	{"gocloud.dev", func(p string) bool { return p == "formats/remote" }},
+	{"github.com/aws", func(p string) bool { return p == "formats/remote" }},
+	{"github.com/Azure", func(p string) bool { return p == "formats/remote" }},
 	{"github.com/spf13", func(p string) bool { return p == "cmd/custody" }},
 	{"os/signal", func(p string) bool { return layers[p].program }},
 	{"log", func(p string) bool { return layers[p].program && p != "cmd/custody" }},

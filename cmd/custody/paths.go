@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,18 +13,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"custody/formats"
+	"custody/formats/remote"
 	"custody/index/fingerprint"
 	"custody/provenance/corpus"
 )
 
-const pathHelp = `PATH is a file, a folder (walked, sorted), a pattern such as 'part-*.jsonl.zst', or
-- for JSON Lines on standard input.`
+const pathHelp = `PATH is a file, a folder (walked, sorted), a pattern such as 'part-*.jsonl.zst', an
+address, or - for JSON Lines on standard input. An address is s3://BUCKET/KEY,
+gs://BUCKET/KEY or az://CONTAINER/PATH, where a key may be a folder or a pattern
+too, or https://HOST/FILE: it streams, and nothing of it is kept on disk.`
 
 // walk finds the files that the arguments name. One that is not there is an
 // error before anything is read.
-func (a *app) walk(paths []string) (*formats.Corpus, error) {
-	c, err := formats.Walk(paths, formats.Options{Stdin: a.stdin, MaxRow: int64(a.maxRow), Whole: a.whole})
+func (a *app) walk(ctx context.Context, paths []string) (*formats.Corpus, error) {
+	opt := formats.Options{Stdin: a.stdin, MaxRow: int64(a.maxRow), Whole: a.whole, Remote: remote.New(ctx, remote.Options{})}
+	c, err := formats.Walk(paths, opt)
+	far, isFar := errors.AsType[*remote.Error](err)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case isFar:
+		return nil, hinted(err, cmp.Or(far.Hint, "nothing was read"))
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, hinted(err, "nothing was read; check the path")
 	case err != nil:

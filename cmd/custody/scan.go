@@ -64,6 +64,7 @@ Without a store only what shows by its shape can be found.`,
 			"custody scan train.jsonl",
 			"custody scan corpus/ --matches matches.parquet --report report.html",
 			"custody scan 'part-*.jsonl.zst' --text text,title --row-id doc_id --json",
+			"custody scan 's3://corpora/web/*.parquet?region=eu-west-1' --text text",
 			"zcat part.jsonl.gz | custody scan -"),
 		Args: atLeast(1, "one PATH or more"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.scan(cmd, args, f) },
@@ -171,7 +172,7 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command st
 	if err != nil {
 		return none, nil, err
 	}
-	c, err := a.walk(args)
+	c, err := a.walk(cmd.Context(), args)
 	if err != nil {
 		return none, nil, err
 	}
@@ -331,7 +332,7 @@ func catalogue(v *index.View) *source.Catalogue {
 // datasetName splits --name, or takes the name of the first path.
 func datasetName(name string, paths []string) (string, *string) {
 	if name == "" {
-		return path.Base(filepath.ToSlash(paths[0])), nil
+		return path.Base(formats.ShownPath(paths[0])), nil
 	}
 	if set, version, ok := strings.Cut(name, "@"); ok {
 		return set, &version
@@ -350,6 +351,9 @@ func commandLine(cmd *cobra.Command, args []string) string {
 		}
 	})
 	for _, arg := range args {
+		if formats.IsAddress(arg) {
+			arg = formats.ShownPath(arg) // the rest may be secret
+		}
 		words = append(words, shellWord(arg))
 	}
 	return strings.Join(words, " ")

@@ -73,7 +73,7 @@ func (a *app) scanShard(cmd *cobra.Command, args []string, f scanFlags) error {
 	if err != nil {
 		return err
 	}
-	c, err := a.walk(args)
+	c, err := a.walk(cmd.Context(), args)
 	if err != nil {
 		return err
 	}

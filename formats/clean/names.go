@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"custody/formats"
@@ -15,7 +16,7 @@ import (
 // cp -r has them. Two files of one name, or one with the receipt's, are an error.
 // codec is of standard input, which is called stdin.jsonl.
 func Names(paths []string, files []*formats.File, codec string) ([]string, error) {
-	roots, err := expand(paths)
+	roots, err := expand(paths, files)
 	if err != nil {
 		return nil, err
 	}
@@ -25,6 +26,9 @@ func Names(paths []string, files []*formats.File, codec string) ([]string, error
 		name := "stdin.jsonl" + formats.CodecEnding(codec)
 		if f.Path != "-" {
 			name = nameIn(roots, f.Path, len(paths) == 1)
+		}
+		if !filepath.IsLocal(filepath.FromSlash(name)) { // a key may be any text
+			return nil, fmt.Errorf("%s: of a name that no file can have here", f.Path)
 		}
 		key := strings.ToLower(name) // some systems make no difference
 		if other, ok := taken[key]; ok {
@@ -37,9 +41,13 @@ func Names(paths []string, files []*formats.File, codec string) ([]string, error
 }
 
 // expand resolves patterns, with "/".
-func expand(paths []string) ([]string, error) {
+func expand(paths []string, files []*formats.File) ([]string, error) {
 	var roots []string
 	for _, p := range paths {
+		if formats.IsAddress(p) {
+			roots = append(roots, expandAddress(p, files)...)
+			continue
+		}
 		hits := []string{p}
 		if _, err := os.Stat(p); err != nil && p != "-" {
 			if hits, err = filepath.Glob(p); err != nil {
@@ -51,6 +59,22 @@ func expand(paths []string) ([]string, error) {
 		}
 	}
 	return roots, nil
+}
+
+// expandAddress resolves an address: where it is a pattern, to what it matched.
+func expandAddress(address string, files []*formats.File) []string {
+	root := path.Clean(formats.ShownPath(address))
+	parts := strings.Count(root, "/") + 1
+	roots := []string{root}
+	for _, f := range files {
+		name := strings.SplitN(path.Clean(f.Path), "/", parts+1)
+		if hit := strings.Join(name[:min(parts, len(name))], "/"); f.IsRemote() && !slices.Contains(roots, hit) {
+			if ok, err := path.Match(root, hit); ok && err == nil {
+				roots = append(roots, hit)
+			}
+		}
+	}
+	return roots
 }
 
 // nameIn is a file's name by the longest root that it is below.
