@@ -61,7 +61,7 @@ func (f *File) arrowParts(m *arrowMessages) partSeq {
 		fail := func(err error) {
 			why := "damaged data"
 			if m.err != nil {
-				why = m.err.Error()
+				why = readReason(m.err, m.err.Error())
 			} else if own := (arrowError)(""); errors.As(err, &own) {
 				why = string(own)
 			}

@@ -88,6 +88,7 @@ type Corpus struct {
 	decoded atomic.Int64
 	total   int64
 	cards   map[string]Object // of the remote folders, by their names
+	use     Columns           // of remote tables; nil: all
 
 	mu     sync.Mutex
 	inside []string        // of skipped: what archives hold

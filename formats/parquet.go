@@ -36,6 +36,7 @@ type parquetFile struct {
 	*parquet.File
 	in      *stored
 	columns []column
+	used    []bool // by column; nil: all
 }
 
 // column is a leaf column: its path, and the pieces between which indices of
@@ -67,7 +68,7 @@ func openParquet(in *stored, f *File) partSeq {
 			}
 			var why error
 			if err := caught(func() error {
-				why = checkParquetPages(in, &p.Metadata().RowGroups[g], p.columns, f.opt.MaxRatio)
+				why = checkParquetPages(in, &p.Metadata().RowGroups[g], p.columns, p.used, f.opt.MaxRatio)
 				return nil
 			}); err != nil || why != nil {
 				e := f.parquetError(g, ordinal, errors.Join(err, why).Error())
@@ -124,6 +125,7 @@ func (f *File) openParquet(in *stored) (p *parquetFile, err error) {
 				return fmt.Errorf("nested deeper than %d lists", maxLists)
 			}
 		}
+		p.used = f.usedColumns(p.columns)
 		return nil
 	})
 	return p, err
@@ -317,13 +319,13 @@ func (f *File) parquetError(group int, ordinal int64, reason string) *corpus.Inp
 // ordinal of the file.
 func (f *File) parquetRows(p *parquetFile, group int, from, to, ordinal int64, yield func(*corpus.Row, error) bool) {
 	defer p.in.release()
-	var rows parquet.Rows
+	var rows parquetReader
 	fail := func(reason string) {
 		e := f.parquetError(group, ordinal, reason)
 		yield(nil, e)
 	}
 	err := caught(func() error {
-		rows = p.RowGroups()[group].Rows()
+		rows = p.rows(group)
 		return rows.SeekToRow(from)
 	})
 	if err != nil {

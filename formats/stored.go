@@ -33,13 +33,13 @@ func (f *File) store(r io.Reader) (*stored, error) {
 	s := &stored{size: f.Size}
 	switch {
 	case f.archive == nil:
-		in, end, err := f.readerAt()
+		in, end, err := f.ReaderAt()
 		if err != nil {
 			return nil, err
 		}
 		s.ReaderAt, s.close = &counterAt{in, f}, end
 	case f.at >= 0:
-		in, end, err := f.archive.readerAt()
+		in, end, err := f.archive.ReaderAt()
 		if err != nil {
 			return nil, err
 		}
@@ -74,8 +74,9 @@ func (f *File) store(r io.Reader) (*stored, error) {
 	return s.hold(), nil
 }
 
-// readerAt opens a file for random access, to be ended.
-func (f *File) readerAt() (in io.ReaderAt, end func(), err error) {
+// ReaderAt opens a file, not a member of an archive nor standard input, for
+// random access, until end is called.
+func (f *File) ReaderAt() (in io.ReaderAt, end func(), err error) {
 	if f.remote != nil {
 		in, err = f.remote.ReaderAt()
 		return in, func() {}, err

@@ -260,12 +260,15 @@ func (t *thrift) rowGroups(size int64) error {
 
 // checkParquetPages reads the headers of the pages of a row group: what they say
 // of their sizes must be near what is stored, and their values as many as the row
-// group has rows.
-func checkParquetPages(in *stored, group *format.RowGroup, columns []column, ratio int64) error {
+// group has rows. used are the columns that are read, nil for all.
+func checkParquetPages(in *stored, group *format.RowGroup, columns []column, used []bool, ratio int64) error {
 	rows := group.NumRows
 	var buf [4 << 10]byte
 	open := int64(0)
 	for i := range group.Columns {
+		if used != nil && !used[i] {
+			continue
+		}
 		m := &group.Columns[i].MetaData
 		at := m.DataPageOffset
 		if d := m.DictionaryPageOffset; d > 0 && d < at {

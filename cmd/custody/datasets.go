@@ -81,8 +81,14 @@ func (a *app) recordScan(ctx context.Context, s *storedScan, c *formats.Corpus, 
 	have, known := s.view.Book().Datasets.Get(string(d.ID()))
 	d.Parents, d.Made = have.Value.Parents, have.Value.Made
 	p := a.ui.Progress("digests")
+	far := int64(0)
 	for i, f := range c.Files() {
 		p.Update(int64(i), int64(len(c.Files())), func() string { return "digests of the files" })
+		if f.DigestIsFar() {
+			far++
+			d.Files = append(d.Files, provenance.DatasetFile{Path: f.Path, Bytes: f.Size})
+			continue
+		}
 		digest, err := f.Digest(ctx)
 		if ctx.Err() != nil {
 			p.Done()
@@ -95,6 +101,9 @@ func (a *app) recordScan(ctx context.Context, s *storedScan, c *formats.Corpus, 
 		d.Files = append(d.Files, file)
 	}
 	p.Done()
+	if far > 0 {
+		a.ui.Note("%s kept without a digest: it would take to fetch all of what was read in parts", ui.Count(far, "file is|files are"))
+	}
 	if len(d.Files) > 1000 {
 		t, err := index.WriteFiles(nil, filepath.Join(s.work.Dir, "files.tab"), d.Files)
 		if err != nil {

@@ -339,6 +339,9 @@ func (a *app) placeCalls(ctx context.Context, view *index.View, d *declare.Decla
 
 // readCalls reads one file of calls and gives its digest, hex.
 func (a *app) readCalls(ctx context.Context, path string, form declare.LogForm, env declare.CallEnv) (*declare.Calls, string, error) {
+	if err := onlyLocal(path); err != nil {
+		return nil, "", err
+	}
 	name := filepath.ToSlash(path)
 	if form.Form == "combined" {
 		return readLog(path, form, env)

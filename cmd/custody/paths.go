@@ -42,6 +42,14 @@ func (a *app) walk(ctx context.Context, paths []string) (*formats.Corpus, error)
 	return c, nil
 }
 
+// onlyLocal refuses an address where a file of this machine is wanted.
+func onlyLocal(path string) error {
+	if !formats.IsAddress(path) {
+		return nil
+	}
+	return hinted(fmt.Errorf("%s: only a file of this machine is read here", formats.ShownPath(path)), "fetch it first; addresses are for scan, clean, ingest and background add")
+}
+
 // fieldList splits the value of --text.
 func fieldList(s string) []string {
 	var list []string

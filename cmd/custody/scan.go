@@ -198,6 +198,7 @@ func (a *app) runScan(cmd *cobra.Command, args []string, f scanFlags, command st
 		defer stored.close()
 		out.stored = stored.table
 	}
+	c.Use(scan.Options{Catalogue: catalogue(view), Text: fieldList(f.text), RowID: f.rowID}.Columns)
 	parts := c.Parts(cmd.Context())
 	var known *scanMemory
 	var memory scan.Memory

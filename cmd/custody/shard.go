@@ -107,6 +107,7 @@ func (a *app) scanShard(cmd *cobra.Command, args []string, f scanFlags) error {
 	}
 	defer os.Remove(body.Name())
 	defer body.Close()
+	c.Use(scan.Options{Catalogue: catalogue(view), Text: fieldList(f.text), RowID: f.rowID}.Columns)
 	var keys partKeys
 	p := a.ui.Progress("shard")
 	lines := bufio.NewWriterSize(body, 1<<20)
@@ -222,6 +223,9 @@ func (a *app) mergeScan(cmd *cobra.Command, args []string, f scanFlags) error {
 	heads := make([]shardHead, 0, len(args))
 	var readers []io.Reader
 	for _, name := range args {
+		if err := onlyLocal(name); err != nil {
+			return err
+		}
 		file, err := os.Open(name)
 		if err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
@@ -26,11 +25,11 @@ func (w *writer) parquet(ctx context.Context, f *filePlan, dst io.Writer, r *Fil
 			err = fmt.Errorf("%s: damaged data", f.file.Path)
 		}
 	}()
-	in, err := os.Open(f.path())
+	in, end, err := f.file.ReaderAt()
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer end()
 	src, err := parquet.OpenFile(in, f.file.Size)
 	if err != nil {
 		return errChanged // it was read before

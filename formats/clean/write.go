@@ -27,6 +27,9 @@ type fileState struct {
 
 // stat notes the state of the file.
 func (f *filePlan) stat() {
+	if f.file.IsRemote() {
+		return // what is read of one is always of one content
+	}
 	if st, err := os.Stat(f.path()); err == nil && f.file.Path != "-" {
 		f.state = fileState{st.Size(), st.ModTime()}
 	}
@@ -34,7 +37,7 @@ func (f *filePlan) stat() {
 
 // changed reports whether the file is another than the one that was scanned.
 func (f *filePlan) changed() bool {
-	if f.file.Path == "-" || f.whole != "" {
+	if f.file.Path == "-" || f.whole != "" || f.file.IsRemote() {
 		return false
 	}
 	st, err := os.Stat(f.path())
@@ -221,7 +224,7 @@ func (w *writer) copy(ctx context.Context, f *filePlan, out string, r *FileRecei
 	}
 	defer src.Close()
 	r.Action = Copied
-	if w.opt.Link && f.file.Path != "-" && link(f.path(), out) == nil {
+	if w.opt.Link && f.file.Path != "-" && !f.file.IsRemote() && link(f.path(), out) == nil {
 		r.Action = Linked
 		_, err = copyAll(ctx, sum, src)
 	} else {
@@ -244,7 +247,10 @@ func (w *writer) copy(ctx context.Context, f *filePlan, out string, r *FileRecei
 
 // open opens the file as it is stored.
 func (f *filePlan) open(ctx context.Context) (io.ReadCloser, error) {
-	if f.file.Path != "-" {
+	switch {
+	case f.file.IsRemote():
+		return f.file.Stored()
+	case f.file.Path != "-":
 		return os.Open(f.path())
 	}
 	raw, err := f.file.OpenRaw(ctx, io.Discard)

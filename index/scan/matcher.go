@@ -48,7 +48,7 @@ func newShared(opt Options) *shared {
 	for _, f := range fields {
 		sh.text[f] = true
 	}
-	sh.rowID = []string{"id", "_id", "uuid"}
+	sh.rowID = rowIDs
 	if opt.RowID != "" {
 		sh.rowID = []string{opt.RowID}
 	}
@@ -130,6 +130,9 @@ type candidate struct {
 	created   int64
 	more      int64 // further records with the same text that are not listed
 }
+
+// rowIDs are the fields that are known for a row's id.
+var rowIDs = []string{"id", "_id", "uuid"}
 
 func newMatcher(sh *shared) *matcher {
 	m := &matcher{shared: sh, paths: map[*corpus.Path]pathUse{}, lookups: map[uint64]int8{}, texts: map[textRef]*textRecords{}}

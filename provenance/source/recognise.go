@@ -189,6 +189,18 @@ func (c *Catalogue) NewRecogniser() *Recogniser {
 	return r
 }
 
+// Tells reports whether the value of a field of this name, or that it is there,
+// can betray a source. Recognise gives the same without the fields that don't.
+func (c *Catalogue) Tells(name string) bool {
+	for s := range strings.SplitSeq(name, ".") {
+		key, _, _ := strings.Cut(s, "[")
+		if _, ok := c.keys[key]; ok {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *Recogniser) telling(name string) telling {
 	var t telling
 	for s := range strings.SplitSeq(name, ".") {
