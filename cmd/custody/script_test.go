@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"custody/formats"
+	"custody/formats/remote/remotetest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden parts of the scripts")
@@ -43,6 +45,11 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			// A script sees nothing of the person who runs it.
 			e.Setenv("HOME", e.WorkDir)
+			for _, name := range []string{"AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+				"AWS_SESSION_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"} {
+				e.Setenv(name, "")
+			}
+			e.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 			e.Setenv("CUSTODY_STORE", "")
 			e.Setenv("NO_COLOR", "1")
 			e.Setenv("TZ", "UTC")
@@ -58,6 +65,7 @@ func TestScript(t *testing.T) {
 			"untimed": untimed,
 			"for":     each,
 			"pack":    pack,
+			"serve":   serve,
 		},
 	})
 }
@@ -132,6 +140,41 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit %d, want %d", got, want)
 	}
+}
+
+// serve serves the files of a folder, as bucket/key, on loopback until the script
+// ends, and sets a variable to where: serve VARIABLE s3|gs|az|web DIR [flaky|closed].
+// What is flaky answers 503, and breaks off, now and then; what is closed answers 403.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: serve VARIABLE s3|gs|az|web DIR [flaky|closed]")
+	}
+	root, files := ts.MkAbs(args[2]), map[string][]byte{}
+	ts.Check(filepath.WalkDir(root, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(name)
+		rel, rerr := filepath.Rel(root, name)
+		files[filepath.ToSlash(rel)] = b
+		return errors.Join(err, rerr)
+	}))
+	s := remotetest.New(remotetest.Kind(args[1]), files)
+	ts.Defer(s.Close)
+	s.Fault = func(n int64, _ *http.Request) remotetest.Fault {
+		switch {
+		case len(args) < 4:
+		case args[3] == "closed":
+			return remotetest.Fault{Status: http.StatusForbidden}
+		case n%5 == 3:
+			return remotetest.Fault{Status: http.StatusServiceUnavailable}
+		case n%5 == 1:
+			return remotetest.Fault{Cut: 40}
+		}
+		return remotetest.Fault{}
+	}
+	ts.Setenv(args[0], s.URL)
+	ts.Setenv(args[0]+"_HOST", strings.TrimPrefix(s.URL, "http://"))
 }
 
 // pack compresses a file beside it, by the ending of a new name: pack FILE
