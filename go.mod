@@ -20,6 +20,7 @@ require (
 	github.com/google/licensecheck v0.3.1 // licences by their texts
 	github.com/klauspost/compress v1.20.3 // gzip and zstd, the fastest in pure Go
 	github.com/parquet-go/parquet-go v0.32.0 // formats only
+	github.com/pierrec/lz4/v4 v4.1.29 // pages of Parquet that parquet-go decodes wrongly; it needs it anyway
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: a verb is tested as its user runs it
 	github.com/spf13/cobra v1.10.2 // cmd only
 	github.com/spf13/pflag v1.0.9 // cobra's flags
@@ -76,7 +77,6 @@ require (
 	github.com/kylelemons/godebug v1.1.0 // indirect
 	github.com/parquet-go/bitpack v1.0.0 // indirect
 	github.com/parquet-go/jsonlite v1.0.0 // indirect
-	github.com/pierrec/lz4/v4 v4.1.29 // indirect
 	github.com/pkg/browser v0.0.0-20240102092130-5ac0b6a4141c // indirect
 	github.com/twpayne/go-geom v1.6.1 // indirect
 	github.com/zeebo/xxh3 v1.1.0 // indirect
