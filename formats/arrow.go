@@ -71,53 +71,22 @@ func (f *File) arrowParts(m *arrowMessages) partSeq {
 			}
 			yield(nil, f.arrowError(batch, ordinal, "", why, true))
 		}
-		budget := &arrowMemory{}
-		var in *ipc.Reader
-		err := caught(func() error {
-			if err := m.begin(); err != nil {
-				return err
-			}
-			var err error
-			if in, err = ipc.NewReaderFromMessageReader(m, ipc.WithAllocator(budget)); err != nil {
-				return err
-			}
-			return checkColumns(in.Schema().Fields(), "")
-		})
+		in, err := m.batches()
 		if err != nil {
 			fail(err)
 			return
 		}
 		for {
 			batch++
-			var rec arrow.RecordBatch
-			err := caught(func() (err error) {
-				budget.used = 0
-				rec, err = in.Read()
-				if err != nil {
-					return err
-				}
-				rec.Retain() // it is not given back: the memory is Go's
-				for _, col := range rec.Columns() {
-					if err := checkOffsets(col); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			if errors.Is(err, io.EOF) && m.err == nil {
-				if err = m.finish(); err == nil {
-					return
-				}
+			rec, err := in.Next()
+			if err == io.EOF { //nolint:errorlint // Next gives io.EOF itself
+				return
 			}
-			if err != nil || rec == nil {
+			if err != nil {
 				fail(err)
 				return
 			}
 			rows := rec.NumRows()
-			if rows > freeArrowRows+arrowRowsPerOne*(m.body+budget.used) {
-				fail(arrowError(fmt.Sprintf("a batch of %d rows in %d bytes", rows, m.body)))
-				return
-			}
 			step := int64(arrowPart)
 			if rows > 0 {
 				step = max(1, min(step, int64(f.opt.PartSize)*rows/(m.body+1)))
@@ -131,6 +100,100 @@ func (f *File) arrowParts(m *arrowMessages) partSeq {
 			ordinal += rows
 		}
 	}
+}
+
+// ArrowBatches is the record batches of an Arrow file, checked as those that rows
+// are made of. It is for one goroutine.
+type ArrowBatches struct {
+	m      *arrowMessages
+	budget *arrowMemory
+	in     *ipc.Reader
+	stored *stored // may be nil
+}
+
+func (m *arrowMessages) batches() (*ArrowBatches, error) {
+	a := &ArrowBatches{m: m, budget: &arrowMemory{}}
+	return a, caught(func() error {
+		if err := m.begin(); err != nil {
+			return err
+		}
+		var err error
+		if a.in, err = ipc.NewReaderFromMessageReader(m, ipc.WithAllocator(a.budget)); err != nil {
+			return err
+		}
+		return checkColumns(a.in.Schema().Fields(), "")
+	})
+}
+
+// Schema is the schema, with its metadata.
+func (a *ArrowBatches) Schema() *arrow.Schema { return a.in.Schema() }
+
+// File reports whether it is a file, which has a footer, and not a stream.
+func (a *ArrowBatches) File() bool { return a.m.file }
+
+// Codec is the compression of the batches that were read: "lz4", "zstd" or "".
+func (a *ArrowBatches) Codec() string { return a.m.codec }
+
+// Next is the next batch, or io.EOF. It stays valid.
+func (a *ArrowBatches) Next() (arrow.RecordBatch, error) {
+	var rec arrow.RecordBatch
+	err := caught(func() (err error) {
+		a.budget.used = 0
+		rec, err = a.in.Read()
+		if err != nil {
+			return err
+		}
+		rec.Retain() // it is not given back: the memory is Go's
+		for _, col := range rec.Columns() {
+			if err := checkOffsets(col); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, io.EOF) && a.m.err == nil {
+		if err = a.m.finish(); err == nil {
+			err = io.EOF
+		}
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	if rec == nil {
+		return nil, arrowError("damaged data")
+	}
+	if rows := rec.NumRows(); rows > freeArrowRows+arrowRowsPerOne*(a.m.body+a.budget.used) {
+		return nil, arrowError(fmt.Sprintf("a batch of %d rows in %d bytes", rows, a.m.body))
+	}
+	return rec, nil
+}
+
+// Close closes what the batches were read from.
+func (a *ArrowBatches) Close() {
+	if a.stored != nil {
+		a.stored.release()
+	}
+}
+
+// Arrow reads the file's batches, as its rows are read: by the footer where there
+// is one. What is left of Stored is not read.
+func (r *Raw) Arrow() (*ArrowBatches, error) {
+	m := &arrowMessages{r: r.plain}
+	var in *stored
+	if r.seekable && r.footer {
+		var err error
+		if in, err = r.file.store(r.plain); err != nil {
+			return nil, err
+		}
+		m = &arrowMessages{r: io.NewSectionReader(in, 0, in.size), stored: in}
+	}
+	a, err := m.batches()
+	if a.stored = in; err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
 }
 
 // arrowError is a reason of ours, among the errors of the library.
@@ -169,11 +232,12 @@ func (a *arrowMemory) Reallocate(n int, b []byte) []byte {
 // whatever a length says, and passes on no message that would make the library
 // take more.
 type arrowMessages struct {
-	r    io.Reader
-	file bool  // not a stream
-	body int64 // bytes of the last message's
-	err  error // that ended it
-	in   *bufio.Reader
+	r     io.Reader
+	file  bool   // not a stream
+	body  int64  // bytes of the last message's
+	err   error  // that ended it
+	codec string // of the last batch that is compressed
+	in    *bufio.Reader
 
 	stored *stored      // to read by the footer, may be nil
 	schema []byte       // of the footer, to be given first
@@ -338,6 +402,9 @@ func (m *arrowMessages) next() (*ipc.Message, error) {
 	}
 	if err := caught(func() error {
 		m.body, err = checkMessage(meta)
+		if codec := arrowCodec(meta); codec != "" {
+			m.codec = codec
+		}
 		return err
 	}); err != nil {
 		return nil, err
@@ -383,7 +450,8 @@ const (
 	fbSchemaFields, fbSchemaCustom                                 = 6, 8
 	fbFieldChildren, fbFieldCustom                                 = 14, 16
 	fbDictionaryData                                               = 6
-	fbBatchBuffers, fbBatchVariadic                                = 8, 12
+	fbBatchBuffers, fbBatchCompression, fbBatchVariadic            = 8, 10, 12
+	fbCompressionCodec                                             = 4
 	fbFooterSchema, fbFooterDictionaries, fbFooterBatches          = 6, 8, 10
 )
 
@@ -435,6 +503,27 @@ func checkMessage(meta []byte) (body int64, err error) {
 		}
 	}
 	return body, nil
+}
+
+// arrowCodec is the compression of a batch, "" where there is none.
+func arrowCodec(meta []byte) string {
+	msg := flatbuffers.Table{Bytes: meta, Pos: flatbuffers.GetUOffsetT(meta)}
+	header, ok := fbTable(msg, fbMessageHeader)
+	kind := msg.GetByteSlot(fbMessageType, 0)
+	if kind == fbDictionaryBatch && ok {
+		header, ok = fbTable(header, fbDictionaryData)
+	}
+	if !ok || kind != fbDictionaryBatch && kind != fbRecordBatch {
+		return ""
+	}
+	compression, ok := fbTable(header, fbBatchCompression)
+	switch {
+	case !ok:
+		return ""
+	case compression.GetByteSlot(fbCompressionCodec, 0) == 1:
+		return "zstd"
+	}
+	return "lz4"
 }
 
 // fbTable is the table that a field of t leads to.

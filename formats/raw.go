@@ -38,6 +38,9 @@ type Raw struct {
 	out    Piece
 	yield  func(Piece, error) bool
 	over   bool // the consumer has had enough
+
+	seekable bool // not compressed as a whole
+	footer   bool // it begins as an Arrow file does
 }
 
 // OpenRaw opens a file for its bytes. What is read of it as it is stored goes to
@@ -76,6 +79,8 @@ func (r *Raw) open() error {
 		return errors.New(why)
 	}
 	r.Format = format.Name
+	r.seekable = codec.name == "" && (r.file.name != "" || r.file.archive != nil)
+	r.footer = bytes.HasPrefix(head, arrowMagic)
 	return nil
 }
 

@@ -578,7 +578,7 @@ func sameDress(t *testing.T, from, to string, groups int) {
 
 // listed are the formats that are read and not written: what would go of them is
 // refused, and can be listed with --rows-only.
-var listed = []string{"arrow", "tar", "warc"}
+var listed = []string{"tar", "warc"}
 
 // TestSamples cleans every sample of every format that is read, by rows and by
 // spans: a format without a writer fails here, but for those that are listed.

@@ -125,7 +125,7 @@ func (p *Plan) check(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		format, ok := raw.Format, raw.Cuts() || raw.Format == "parquet"
+		format, ok := raw.Format, raw.Cuts() || raw.Format == "parquet" || raw.Format == "arrow"
 		if err := raw.Close(); err != nil {
 			return err
 		}
@@ -303,12 +303,15 @@ func (w *writer) clean(ctx context.Context, f *filePlan, out string, r *FileRece
 		}
 		defer raw.Close()
 		to := io.MultiWriter(after, dst)
-		if raw.Format == "parquet" {
+		switch raw.Format {
+		case "arrow":
+			err = w.arrow(ctx, f, raw, to, r)
+		case "parquet":
 			if err = w.parquet(ctx, f, to, r); err == nil || errors.Is(err, errEmpty) {
 				_, copied := copyAll(ctx, io.Discard, raw.Stored()) // by its digest
 				err = errors.Join(err, copied)
 			}
-		} else {
+		default:
 			err = w.pieces(f, raw, to, r)
 		}
 		if err == nil && f.changed() {
