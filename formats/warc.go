@@ -107,7 +107,8 @@ type crawlSplitter struct {
 	err    error // of the stream, given when buf is used up
 	number int64 // of the last record
 	arc    bool
-	fields int // of an ARC header line: 5 in version 1, 10 in version 2
+	fields int  // of an ARC header line: 5 in version 1, 10 in version 2
+	all    bool // the data of records that hold no row is kept too
 }
 
 // peek gives the next n bytes, fewer at the end of the stream.
@@ -194,7 +195,7 @@ func (s *crawlSplitter) next(b *crawl) (rec crawled, kept bool, err error) {
 	whole := n + int(size)
 	complete := len(s.peek(whole)) == whole
 	if complete && s.fits(whole) {
-		if row {
+		if row || s.all {
 			b.data = append(b.data, s.peek(whole)...)
 			rec.head, rec.end = start+n, len(b.data)
 		}

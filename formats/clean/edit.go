@@ -70,6 +70,24 @@ func editJSON(dst, row []byte, spans []span, mask string) ([]byte, bool) {
 	return append(e.out, row[e.at:]...), true
 }
 
+// documents masks strings of one document or several in sequence, each of which
+// is named so. One name for several is bad.
+func (e *jsonEditor) documents(name func(i int) string) {
+	for i := 0; ; i++ {
+		e.space()
+		if e.at == len(e.in) || e.bad {
+			return
+		}
+		if i > 0 && name(i) == name(0) {
+			e.bad = true
+			return
+		}
+		e.value(name(i))
+	}
+}
+
+func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
+
 type jsonEditor struct {
 	in    []byte
 	at    int
@@ -118,7 +136,7 @@ func (e *jsonEditor) value(name string) {
 			e.value(key)
 		})
 	case '[':
-		e.list(']', func(i int) { e.value(name + "[" + strconv.Itoa(i) + "]") })
+		e.list(']', func(i int) { e.value(name + index(i)) })
 	case '"':
 		e.string(ofField(e.spans, name))
 	default:

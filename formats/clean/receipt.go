@@ -63,7 +63,8 @@ type FileReceipt struct {
 	RowsMasked   int64   `json:"rows_masked"`
 	SpansMasked  int64   `json:"spans_masked"`
 	RowsUnread   int64   `json:"rows_unread"`
-	BytesBefore  int64   `json:"bytes_before"` // as stored
+	Companions   int64   `json:"companions_dropped"` // records and members that hold no row, and went with one
+	BytesBefore  int64   `json:"bytes_before"`       // as stored
 	BytesAfter   *int64  `json:"bytes_after"`
 	SHA256Before *string `json:"sha256_before"`
 	SHA256After  *string `json:"sha256_after"`

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,7 +126,7 @@ func (p *Plan) check(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		format, ok := raw.Format, raw.Cuts() || raw.Format == "parquet" || raw.Format == "arrow"
+		format, ok := raw.Format, raw.Cuts() || slices.Contains([]string{"arrow", "parquet", "warc"}, raw.Format)
 		if err := raw.Close(); err != nil {
 			return err
 		}
@@ -306,6 +307,8 @@ func (w *writer) clean(ctx context.Context, f *filePlan, out string, r *FileRece
 		switch raw.Format {
 		case "arrow":
 			err = w.arrow(ctx, f, raw, to, r)
+		case "warc":
+			err = w.warc(ctx, f, raw, to, r)
 		case "parquet":
 			if err = w.parquet(ctx, f, to, r); err == nil || errors.Is(err, errEmpty) {
 				_, copied := copyAll(ctx, io.Discard, raw.Stored()) // by its digest
