@@ -70,6 +70,18 @@ func (a *app) keepAnchors(c ledger.Checkpoint, list []anchorInfo) error {
 	return writeWhole(a.anchorsFile(), b.Bytes())
 }
 
+// anchorsOf are the anchors of a checkpoint itself.
+func (a *app) anchorsOf(c ledger.Checkpoint) ([]anchorInfo, error) {
+	all, err := a.readAnchors()
+	out := []anchorInfo{}
+	for _, k := range all {
+		if k.Size == c.Size && k.Root == c.Root.String() {
+			out = append(out, anchorInfo{k.Kind, k.Name, k.Time})
+		}
+	}
+	return out, err
+}
+
 // anchorWords names the earliest outside anchor of a checkpoint: of itself, else of
 // the longest earlier one that has some, which speaks for the entries under it
 // alone. "" means that there is none.

@@ -122,7 +122,8 @@ func ledgerCheckpointCmd(a *app) *cobra.Command {
 takes the answer in, checked against the authority's certificate, and
 --cosignatures the lines that a witness answered with.`,
 		Example: examples("custody ledger checkpoint", "custody ledger checkpoint --out checkpoint.txt --request stamp.tsq",
-			"custody ledger checkpoint --timestamp stamp.tsr --authority tsa.pem"),
+			"custody ledger checkpoint --timestamp stamp.tsr --authority tsa.pem",
+			"custody ledger checkpoint --cosignatures answer.txt --witness 'NAME+ID+KEY'"),
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.checkpoint(cmd, f) },
 	}
@@ -157,6 +158,9 @@ func (a *app) checkpoint(cmd *cobra.Command, f checkpointFlags) error {
 			return err
 		}
 	}
+	if ans.Anchors, err = a.anchorsOf(c); err != nil {
+		return err
+	}
 	ans.Note = kept.Note
 	if f.out != "" {
 		if err := writeWhole(f.out, []byte(kept.Note)); err != nil {
@@ -174,15 +178,15 @@ func (a *app) checkpoint(cmd *cobra.Command, f checkpointFlags) error {
 	}
 	return a.answer(ans, func(w io.Writer) {
 		fmt.Fprintf(w, "%s\nkey %s\n     %s\n", strings.TrimSpace(ans.Note), ans.Key, ans.Fingerprint)
-		printAnchors(w, ans.Anchors, len(kept.Tokens))
+		printAnchors(w, ans.Anchors)
 	})
 }
 
-func printAnchors(w io.Writer, anchors []anchorInfo, tokens int) {
+func printAnchors(w io.Writer, anchors []anchorInfo) {
 	for _, x := range anchors {
 		fmt.Fprintf(w, "%s of %s: it was there on %s\n", x.Kind, ui.Clean(x.Name), x.Time.UTC().Format(time.RFC3339))
 	}
-	if len(anchors) == 0 && tokens == 0 {
+	if len(anchors) == 0 {
 		fmt.Fprintln(w, "no outside anchor: the order of entries is proved, their dates are not")
 	}
 }
@@ -191,7 +195,7 @@ func printAnchors(w io.Writer, anchors []anchorInfo, tokens int) {
 func (a *app) anchor(log *ledger.Log, kept ledger.Kept, f checkpointFlags, ans *checkpointAnswer) (ledger.Kept, error) {
 	note := func(x ledger.Anchor) { ans.Anchors = append(ans.Anchors, anchorInfo{string(x.Kind), x.Name, x.Time}) }
 	if f.cosignatures != "" {
-		witness, err := ledger.ParseVerifier(f.witness)
+		witness, err := ledger.ParseWitness(f.witness)
 		if err != nil {
 			return kept, hinted(fmt.Errorf("--witness: %w", err), "the witness publishes it, as NAME+ID+KEY")
 		}
@@ -616,7 +620,7 @@ func verifyFolder(dir, key string, witnesses []string, authority string, ans *ve
 	}
 	opt := ledger.VerifyOptions{Key: key}
 	for _, text := range witnesses {
-		v, err := ledger.ParseVerifier(text)
+		v, err := ledger.ParseWitness(text)
 		if err != nil {
 			return fmt.Errorf("--witness: %w", err)
 		}
@@ -663,7 +667,7 @@ func printVerify(w io.Writer, ans verifyAnswer) {
 		fmt.Fprintf(w, "not checked: %s\n", ui.Clean(s))
 	}
 	fmt.Fprintf(w, "signed by %s\n", ans.Fingerprint)
-	printAnchors(w, ans.Anchors, 0)
+	printAnchors(w, ans.Anchors)
 }
 
 // writeWhole writes a small file whole or not at all.

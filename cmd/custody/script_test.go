@@ -3,6 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -17,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -37,9 +42,47 @@ func TestScript(t *testing.T) {
 	if files, err := filepath.Glob(filepath.Join(dir, "*.txtar")); err != nil || len(files) == 0 {
 		t.Fatalf("no scripts in %s: %v", dir, err)
 	}
-	testscript.Run(t, testscript.Params{
-		Dir:                 dir,
-		UpdateScripts:       *update,
+	testscript.Run(t, scriptParams(testscript.Params{Dir: dir}))
+}
+
+// TestInteropScript runs those scripts again that ask programs in Python too.
+func TestInteropScript(t *testing.T) {
+	if os.Getenv("CUSTODY_TEST_PYTHON") == "" {
+		t.Skip("SKIPPED: CUSTODY_TEST_PYTHON names no Python with cryptography (make interop sets it)")
+	}
+	all, err := filepath.Glob(filepath.Join("..", "..", "testdata", "script", "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p testscript.Params
+	for _, name := range all {
+		script, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(script, []byte("\n[python] ")) {
+			p.Files = append(p.Files, name)
+		}
+	}
+	if len(p.Files) == 0 {
+		t.Fatal("no script asks a program in Python")
+	}
+	testscript.Run(t, scriptParams(p))
+}
+
+// scriptParams are what every script runs with.
+func scriptParams(p testscript.Params) testscript.Params {
+	python := os.Getenv("CUSTODY_TEST_PYTHON")
+	return testscript.Params{
+		Dir:           p.Dir,
+		Files:         p.Files,
+		UpdateScripts: *update,
+		Condition: func(name string) (bool, error) {
+			if name == "python" {
+				return python != "", nil
+			}
+			return false, fmt.Errorf("unknown condition %q", name)
+		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
@@ -55,6 +98,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("TZ", "UTC")
 			demo, err := filepath.Abs("demo")
 			e.Setenv("DEMO", demo)
+			e.Setenv("PYTHON", python)
 			return err
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -66,8 +110,29 @@ func TestScript(t *testing.T) {
 			"for":     each,
 			"pack":    pack,
 			"serve":   serve,
+			"cosign":  cosign,
 		},
-	})
+	}
+}
+
+// cosign is a witness: cosign NOTE TIME OUT signs a checkpoint as seen at a time,
+// writes its signature line to OUT and sets WITNESS to its verifier key.
+func cosign(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: cosign NOTE TIME OUT")
+	}
+	at, err := time.Parse(time.RFC3339, args[1])
+	ts.Check(err)
+	const name = "witness.example/w"
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+	public := append([]byte{4}, private.Public().(ed25519.PublicKey)...) // kind: cosignature/v1
+	id := sha256.Sum256(append([]byte(name+"\n"), public...))
+	text, _, _ := strings.Cut(ts.ReadFile(args[0]), "\n\n")
+	signature := ed25519.Sign(private, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s\n", at.Unix(), text))
+	raw := append(binary.BigEndian.AppendUint64(id[:4:4], uint64(at.Unix())), signature...)
+	line := fmt.Sprintf("\u2014 %s %s\n", name, base64.StdEncoding.EncodeToString(raw))
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(line), 0o600))
+	ts.Setenv("WITNESS", fmt.Sprintf("%s+%x+%s", name, id[:4], base64.StdEncoding.EncodeToString(public)))
 }
 
 // untimed writes a JSON answer without what differs from run to run:

@@ -205,10 +205,11 @@ func TestInteropStandardTools(t *testing.T) {
 	}
 }
 
-// TestInteropAnchors has a witness and, where openssl is at hand, a time-stamping
-// authority vouch for a dossier's checkpoint. They count only for who trusts them.
-func TestInteropAnchors(t *testing.T) {
-	b := sample(t)
+// vouched is a bundle with a witness's cosignature and, where openssl is at hand,
+// an authority's time-stamp, of the checkpoint or of the earlier one; who trusts
+// these, and the PEM of the authority.
+func vouched(t *testing.T, earlier bool) (b Bundle, trust Options, authority []byte) {
+	b = sample(t)
 	b.Timestamps = nil
 	seed := bytes.Repeat([]byte{9}, 32)
 	witness := must(ledger.ParseWitness(must(ledger.NewKey("witness.example/w", bytes.NewReader(seed)))(t).Verifier().String()))(t)
@@ -218,28 +219,44 @@ func TestInteropAnchors(t *testing.T) {
 	raw := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, witness.KeyHash()), uint64(at.Unix()))
 	line := fmt.Sprintf("\u2014 %s %s\n", witness.Name(), base64.StdEncoding.EncodeToString(append(raw, sig...)))
 	b.Checkpoint = must(ledger.AddSignatures(b.Checkpoint, []byte(line), witness))(t)
-
-	want := []ledger.Anchor{{Kind: ledger.AnchorWitness, Name: "witness.example/w", Time: at}}
-	trust := Options{Witnesses: []ledger.Verifier{witness}}
+	trust = Options{Witnesses: []ledger.Verifier{witness}}
 	if _, err := exec.LookPath("openssl"); err != nil {
 		t.Log("SKIPPED in part: no openssl here")
-	} else {
-		tmp := t.TempDir()
-		put(t, tmp, map[string][]byte{"request": must(ledger.TimestampRequest(b.Checkpoint))(t), "serial": []byte("01\n"), "conf": []byte(
-			"[req]\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=Test TSA\n[ext]\nextendedKeyUsage=critical,timeStamping\n[tsa]\ndefault_tsa=c\n[c]\nserial=serial\n" +
-				"signer_cert=cert\nsigner_key=key\nsigner_digest=sha256\ndefault_policy=1.2.3\ndigests=sha256\ness_cert_id_alg=sha256\n")})
-		for _, args := range []string{"req -x509 -config conf -extensions ext -days 2 -nodes -newkey rsa:2048 -keyout key -out cert", "ts -reply -config conf -queryfile request -out answer"} {
-			cmd := exec.Command("openssl", strings.Fields(args)...)
-			cmd.Dir = tmp
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("openssl %s: %v\n%s", args, err, out)
-			}
+		return b, trust, nil
+	}
+	tmp := t.TempDir()
+	of := b.Checkpoint
+	if earlier {
+		of = b.Earlier.Checkpoint
+	}
+	put(t, tmp, map[string][]byte{"request": must(ledger.TimestampRequest(of))(t), "serial": []byte("01\n"), "conf": []byte(
+		"[req]\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=Test TSA\n[ca]\nbasicConstraints=critical,CA:TRUE\n[ext]\nextendedKeyUsage=critical,timeStamping\n[tsa]\ndefault_tsa=c\n[c]\nserial=serial\n" +
+			"signer_cert=cert\nsigner_key=key\nsigner_digest=sha256\ndefault_policy=1.2.3\ndigests=sha256\ness_cert_id_alg=sha256\n")})
+	for _, args := range []string{"req -x509 -config conf -extensions ca -days 2 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=Root -keyout rootkey -out root",
+		"req -new -config conf -nodes -newkey rsa:2048 -keyout key -out csr",
+		"x509 -req -in csr -CA root -CAkey rootkey -extfile conf -extensions ext -days 1 -out cert",
+		"ts -reply -config conf -queryfile request -out answer"} {
+		cmd := exec.Command("openssl", strings.Fields(args)...)
+		cmd.Dir = tmp
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("openssl %s: %v\n%s", args, err, out)
 		}
-		files := content(t, tmp)
-		block, _ := pem.Decode(files["cert"])
-		b.Timestamps = [][]byte{files["answer"]}
-		trust.TSA = []*x509.Certificate{must(x509.ParseCertificate(block.Bytes))(t)}
-		want = append(want, must(ledger.VerifyTimestamp(files["answer"], b.Checkpoint, trust.TSA))(t))
+	}
+	files := content(t, tmp)
+	block, _ := pem.Decode(files["root"])
+	b.Timestamps = [][]byte{files["answer"]}
+	trust.TSA = []*x509.Certificate{must(x509.ParseCertificate(block.Bytes))(t)}
+	return b, trust, files["root"]
+}
+
+// TestInteropAnchors has a witness and an authority vouch for a dossier's
+// checkpoint. They count only for who trusts them.
+func TestInteropAnchors(t *testing.T) {
+	b, trust, authority := vouched(t, false)
+	at := day.Add(time.Hour)
+	want := []ledger.Anchor{{Kind: ledger.AnchorWitness, Name: "witness.example/w", Time: at}}
+	if authority != nil {
+		want = append(want, must(ledger.VerifyTimestamp(b.Timestamps[0], b.Checkpoint, trust.TSA))(t))
 	}
 	dir := written(t, b)
 	r, err := Verify(dir, trust)
@@ -252,5 +269,116 @@ func TestInteropAnchors(t *testing.T) {
 	r, err = Verify(dir, Options{})
 	if err != nil || len(r.Anchors) != 0 || len(r.Unchecked) != len(want) {
 		t.Errorf("trusting nobody: anchors %v, unchecked %v, %v", r.Anchors, r.Unchecked, err)
+	}
+}
+
+// TestInteropAnchorsPy holds what verify.py says of cosignatures and time-stamps
+// against what Verify says: on right ones, with each byte of either changed in
+// turn, of another checkpoint, and for who trusts others.
+func TestInteropAnchorsPy(t *testing.T) {
+	python(t, "") // or skip
+	b, trust, authority := vouched(t, false)
+	type one struct {
+		Dir       string `json:"dir"`
+		Witness   string `json:"witness"`
+		Authority string `json:"authority"`
+		Proven    bool   `json:"proven"`
+		Anchors   int    `json:"anchors"`
+		Unchecked int    `json:"unchecked"`
+		What      string `json:"what"`
+	}
+	var cases []one
+	top := t.TempDir()
+	put(t, top, map[string][]byte{"verify.py": Verifier, "authority.pem": authority})
+	add := func(what string, b Bundle, o Options) {
+		dir := filepath.Join(top, fmt.Sprint(len(cases)))
+		if err := Write(dir, b); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		r, err := Verify(dir, o)
+		c := one{Dir: dir, Proven: err == nil, Anchors: len(r.Anchors), Unchecked: len(r.Unchecked), What: what}
+		if len(o.Witnesses) > 0 {
+			c.Witness = o.Witnesses[0].String()
+		}
+		if len(o.TSA) > 0 {
+			c.Authority = filepath.Join(top, "authority.pem") // of both, in the end
+		}
+		cases = append(cases, c)
+	}
+	add("right", b, trust)
+	add("trusting nobody", b, Options{})
+	stranger := trust
+	stranger.Witnesses = []ledger.Verifier{must(ledger.ParseWitness(must(ledger.NewKey("witness.example/w", bytes.NewReader(bytes.Repeat([]byte{8}, 32))))(t).Verifier().String()))(t)}
+	add("another witness of the name", b, stranger)
+	if first := cases[0]; !first.Proven || first.Unchecked != 0 || first.Anchors != 1+len(b.Timestamps) {
+		t.Fatalf("the right one: %+v", first)
+	}
+
+	lines := strings.SplitAfter(string(b.Checkpoint), "\n")
+	cosigned := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "\u2014 witness.example/w ") })
+	name, encoded, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(lines[cosigned], "\u2014 "), "\n"), " ")
+	raw := must(base64.StdEncoding.DecodeString(encoded))(t)
+	for i := 4; i < len(raw); i++ {
+		changed := slices.Clone(raw)
+		changed[i] ^= 1 << (i % 8)
+		other, l := b, slices.Clone(lines)
+		l[cosigned] = "\u2014 " + name + " " + base64.StdEncoding.EncodeToString(changed) + "\n"
+		other.Checkpoint = []byte(strings.Join(l, ""))
+		add(fmt.Sprintf("byte %d of the cosignature", i), other, trust)
+		if cases[len(cases)-1].Proven {
+			t.Errorf("byte %d of the cosignature: Verify does not see it", i)
+		}
+	}
+	if authority != nil {
+		token, seen := b.Timestamps[0], 0
+		for i := 0; i < len(token); i += 7 {
+			changed := slices.Clone(token)
+			changed[i] ^= 1 << (i % 8)
+			other := b
+			other.Timestamps = [][]byte{changed}
+			add(fmt.Sprintf("byte %d of the time-stamp", i), other, trust)
+			seen += cases[len(cases)-1].Unchecked
+		}
+		if seen < len(token)/14 {
+			t.Errorf("Verify saw %d changes", seen)
+		}
+		elsewhere, _, _ := vouched(t, false)
+		other := b
+		other.Timestamps = elsewhere.Timestamps
+		add("of another authority", other, trust)
+		other.Timestamps = [][]byte{b.Timestamps[0][:200], nil}
+		add("cut off", other, trust)
+		earlier, trustEarlier, pem := vouched(t, true)
+		put(t, top, map[string][]byte{"authority.pem": append(pem, authority...)})
+		trustEarlier.TSA = append(trustEarlier.TSA, trust.TSA...)
+		add("of another checkpoint", earlier, trustEarlier)
+		if last := cases[len(cases)-1]; last.Unchecked != 1 || last.Anchors != 1 {
+			t.Errorf("a time-stamp of another checkpoint: %+v", last)
+		}
+	}
+	list, err := json.Marshal(cases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, top, map[string][]byte{"cases.json": list})
+	out, err := python(t, `
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import verify
+from cryptography import x509
+wrong = 0
+for c in json.load(open(sys.argv[1] + "/cases.json")):
+    witnesses = [verify.Witness(c["witness"])] if c["witness"] else []
+    authorities = x509.load_pem_x509_certificates(open(c["authority"], "rb").read()) if c["authority"] else []
+    d = verify.Dossier(c["dir"], None, witnesses, authorities)
+    got = (not d.problems, len(d.anchors), len(d.unchecked))
+    want = (c["proven"], c["anchors"], c["unchecked"])
+    if got != want if c["proven"] else got[0]:
+        wrong += 1
+        print("%s: verify.py says %s, not %s: %s %s" % (c["what"], got, want, d.problems, d.unchecked))
+sys.exit(wrong != 0)
+`, top)
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -2,16 +2,21 @@
 """Verifies a dossier of custody, offline.
 
     python3 verify.py DIR [--key FINGERPRINT-OR-VERIFIER-KEY]
+                      [--witness VERIFIER-KEY]... [--authority CERTIFICATES.pem]
 
 DIR is the dossier, or its folder evidence/ alone. Exits 0 when everything is
 proved, 1 otherwise, with a line "FILE: what is wrong" for each problem.
 
+When the checkpoint existed is proved by the cosignatures of witnesses and the
+time-stamps of authorities that you trust: name them. Those of others are listed
+as not checked, and prove nothing.
+
 This program shares no code with custody. It needs Python 3.9 and the package
-cryptography, for Ed25519; all else is here: the signed note (C2SP signed-note,
-tlog-checkpoint), the Merkle proofs (RFC 6962 as RFC 9162 describes their
-checking), the signature (DSSE) of an in-toto Statement v1, and the opening of
-the ledger's commitments (HMAC-SHA-256). It does not look at cosignatures of
-witnesses and at time-stamps; openssl ts -verify does the latter.
+cryptography (40 or later), for signatures and certificates; all else is here: the
+signed note (C2SP signed-note, tlog-checkpoint, tlog-cosignature v1), the Merkle
+proofs (RFC 6962 as RFC 9162 describes their checking), the signature (DSSE) of an
+in-toto Statement v1, the time-stamps (RFC 3161, in CMS), and the opening of the
+ledger's commitments (HMAC-SHA-256).
 """
 
 import argparse
@@ -26,8 +31,13 @@ import re
 import stat
 import sys
 
-from cryptography.exceptions import InvalidSignature
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes as digests
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -149,10 +159,13 @@ class Folder:
 # -- keys and notes ------------------------------------------------------------
 
 
+LEDGER, WITNESS = 1, 4  # kinds of key, by C2SP signed-note
+
+
 class Key:
     """A verifier key: NAME+ID+BASE64, with one line end."""
 
-    def __init__(self, raw):
+    def __init__(self, raw, kinds=(LEDGER,)):
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError:
@@ -167,13 +180,16 @@ class Key:
         if not self.name or re.search(r"[\s\x00-\x1f\x7f]", self.name):
             raise Wrong("not a name of a key")
         kind_and_key = unbase64(encoded)
-        if len(kind_and_key) != 33 or kind_and_key[0] != 1:
-            raise Wrong("not the Ed25519 key of a ledger")
-        self.id = hashlib.sha256(self.name.encode() + b"\n" + kind_and_key).digest()[:4]
+        if len(kind_and_key) != 33 or kind_and_key[0] not in kinds:
+            raise Wrong("not the Ed25519 key of a ledger" if kinds == (LEDGER,) else "not an Ed25519 key of a witness")
+        self.id = self._id(kind_and_key)
         if key_id != self.id.hex():
             raise Wrong("the key id is not that of the name and key")
         self.fingerprint = "sha256:" + hashlib.sha256(kind_and_key[1:]).hexdigest()
         self._public = Ed25519PublicKey.from_public_bytes(kind_and_key[1:])
+
+    def _id(self, kind_and_key):
+        return hashlib.sha256(self.name.encode() + b"\n" + kind_and_key).digest()[:4]
 
     def signed(self, message, signature):
         try:
@@ -183,10 +199,29 @@ class Key:
             return False
 
 
+class Witness(Key):
+    """The key of a witness. One that is published as a note key signs
+    cosignatures under the id that it has for these."""
+
+    def __init__(self, text):
+        super().__init__(text.strip().encode() + b"\n", (LEDGER, WITNESS))
+        self.id = self._id(bytes([WITNESS]) + unbase64(self.text.split("+", 2)[2])[1:])
+
+    def time(self, message, signature):
+        """When the witness says it saw the message (C2SP tlog-cosignature v1)."""
+        if len(signature) != 8 + 64 or signature[0] >= 0x80:
+            raise Wrong("the cosignature by %s is wrong" % ascii(self.name))
+        at = int.from_bytes(signature[:8], "big")
+        if not self.signed(b"cosignature/v1\ntime %d\n%s" % (at, message), signature[8:]):
+            raise Wrong("the cosignature by %s is wrong" % ascii(self.name))
+        return at
+
+
 class Checkpoint:
     """A signed checkpoint: three lines and more, an empty one, the signatures."""
 
-    def __init__(self, raw, key):
+    def __init__(self, raw, key, witnesses=()):
+        self.anchors, self.unchecked = [], []
         try:
             note = raw.decode("utf-8")
         except UnicodeDecodeError:
@@ -195,6 +230,7 @@ class Checkpoint:
         if cut < 0 or not note.endswith("\n"):
             raise Wrong("not a signed note")
         text, signatures = note[: cut + 1], note[cut + 2 :]
+        self.text = text.encode()
         lines = text.split("\n")[:-1]
         if len(lines) < 3 or not all(lines) or re.search(r"[\x00-\x09\x0b-\x1f]", text):
             raise Wrong("not a checkpoint")
@@ -216,10 +252,255 @@ class Checkpoint:
             if len(sig) < 5 or (name, sig[:4]) in seen:
                 raise Wrong("not a signature, or one that comes twice")
             seen.add((name, sig[:4]))
-            if name == key.name and sig[:4] == key.id and not key.signed(text.encode(), sig[4:]):
-                raise Wrong("its signature is wrong")
+            if name == key.name and sig[:4] == key.id:
+                if not key.signed(self.text, sig[4:]):
+                    raise Wrong("its signature is wrong")
+                continue
+            known = [w for w in witnesses if (w.name, w.id) == (name, sig[:4])]
+            for w in known[:1]:
+                self.anchors.append(("witness", name, utc(w.time(self.text, sig[4:]))))
+            if not known:
+                self.unchecked.append("cosignature by %s: its key was not given" % ascii(name))
         if (key.name, key.id) not in seen:
             raise Wrong("not signed with this key")
+
+
+# -- time-stamps ---------------------------------------------------------------
+
+
+def utc(seconds):
+    try:
+        return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        raise Wrong("not a time")
+
+
+class DER:
+    """One value of ASN.1 in DER: its tag, its content, and both as they stand."""
+
+    def __init__(self, raw, at=0):
+        try:
+            self.tag, n, body = raw[at], raw[at + 1], at + 2
+            if self.tag & 31 == 31:
+                raise Wrong("not DER")
+            if n >= 0x80:
+                size = n & 0x7F
+                if not 0 < size <= 4 or len(raw) < body + size or raw[body] == 0:
+                    raise Wrong("not DER")
+                n, body = int.from_bytes(raw[body : body + size], "big"), body + size
+                if n < 0x80:
+                    raise Wrong("not DER")
+        except IndexError:
+            raise Wrong("not DER")
+        self.end = body + n
+        if self.end > len(raw):
+            raise Wrong("not DER")
+        self.content, self.whole = raw[body : self.end], raw[at : self.end]
+
+    @classmethod
+    def only(cls, raw):
+        one = cls(raw)
+        if one.end != len(raw):
+            raise Wrong("not DER")
+        return one
+
+    def __iter__(self):
+        at = 0
+        while at < len(self.content):
+            one = DER(self.content, at)
+            yield one
+            at = one.end
+
+    def list(self, tag=0x30):
+        if self.tag != tag:
+            raise Wrong("not DER of its kind")
+        return list(self)
+
+    def oid(self):
+        if self.tag != 6 or not self.content or self.content[-1] & 0x80:
+            raise Wrong("not an object identifier")
+        out, n = [], 0
+        for b in self.content:
+            n = n << 7 | b & 0x7F
+            if b < 0x80:
+                out.append(n)
+                n = 0
+        first = min(out[0] // 40, 2)
+        return ".".join(map(str, [first, out[0] - 40 * first] + out[1:]))
+
+    def number(self):
+        if self.tag != 2 or not self.content:
+            raise Wrong("not a number")
+        return int.from_bytes(self.content, "big", signed=True)
+
+
+SIGNED_DATA, TST_INFO = "1.2.840.113549.1.7.2", "1.2.840.113549.1.9.16.1.4"
+CONTENT_TYPE, MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
+SIGNING_CERT, SIGNING_CERT_V2 = "1.2.840.113549.1.9.16.2.12", "1.2.840.113549.1.9.16.2.47"
+RSA_PSS = "1.2.840.113549.1.1.10"
+SHA2 = {
+    "2.16.840.1.101.3.4.2.1": digests.SHA256(),
+    "2.16.840.1.101.3.4.2.2": digests.SHA384(),
+    "2.16.840.1.101.3.4.2.3": digests.SHA512(),
+}
+GENERAL_TIME = re.compile(r"([0-9]{14})(?:\.([0-9]*[1-9]))?Z")
+
+
+def algorithm(value):
+    oid = value.list()[0].oid()
+    if oid not in SHA2:
+        raise Wrong("its digest is not SHA-256, SHA-384 or SHA-512")
+    return SHA2[oid]
+
+
+def digest_of(how, data):
+    h = digests.Hash(how)
+    h.update(data)
+    return h.finalize()
+
+
+class Stamp:
+    """An RFC 3161 time-stamp, or the whole answer with one, checked."""
+
+    def __init__(self, token, text, trusted):
+        if len(token) > 1 << 20:
+            raise Wrong("more than 1 MiB")
+        if not trusted:
+            raise Wrong("no certificate to check it with was given")
+        try:
+            self._open(token, text, trusted)
+        except (IndexError, ValueError, TypeError, UnsupportedAlgorithm):
+            raise Wrong("not a token of RFC 3161 in DER")
+
+    def _open(self, token, text, trusted):
+        outer = DER.only(token).list()
+        if outer[0].tag == 0x30:  # TimeStampResp
+            if outer[0].list()[0].number() > 1 or len(outer) < 2:
+                raise Wrong("the authority refused")
+            outer = outer[1].list()
+        if outer[0].oid() != SIGNED_DATA:
+            raise Wrong("not a token of RFC 3161 in DER")
+        data = DER.only(outer[1].content).list()
+        info = data[2].list()  # version, digests, content
+        if info[0].oid() != TST_INFO:
+            raise Wrong("not a token of RFC 3161 in DER")
+        octets = DER.only(info[1].content)
+        if octets.tag != 4:
+            raise Wrong("not a token of RFC 3161 in DER")
+        content = octets.content
+        at = self._info(content, text)
+        embedded = []
+        for part in data[3:-1]:
+            if part.tag == 0xA0:
+                for one in part:
+                    try:
+                        embedded.append(x509.load_der_x509_certificate(one.whole))
+                    except ValueError:
+                        pass  # an attribute certificate, or the like
+        signers = data[-1].list(0x31)
+        if len(signers) != 1:
+            raise Wrong("not one signer")
+        signer = signers[0].list()
+        cert = self._signer(signer[1], trusted + embedded)
+        self._signature(signer, cert, content)
+        self._may_stamp(cert, trusted, embedded, at)
+        self.anchor = ("timestamp", cert.subject.rfc4514_string(), at)
+
+    def _info(self, content, text):
+        info = DER.only(content).list()  # version, policy, imprint, serial, time
+        how, imprint = info[2].list()
+        if imprint.content != digest_of(algorithm(how), text):
+            raise Wrong("it is of something else than this checkpoint")
+        m = GENERAL_TIME.fullmatch(info[4].content.decode("ascii")) if info[4].tag == 0x18 else None
+        if not m:
+            raise Wrong("not a time")
+        at = datetime.datetime.strptime(m.group(1), "%Y%m%d%H%M%S").replace(tzinfo=datetime.timezone.utc)
+        return at + datetime.timedelta(microseconds=int(((m.group(2) or "") + "000000")[:6]))
+
+    def _signer(self, sid, among):
+        for cert in among:
+            if sid.tag == 0x30:
+                issuer, serial = sid.list()
+                if cert.serial_number == serial.number() and cert.issuer.public_bytes() == issuer.whole:
+                    return cert
+            elif sid.tag == 0x80:
+                try:
+                    if cert.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest == sid.content:
+                        return cert
+                except x509.ExtensionNotFound:
+                    pass
+        raise Wrong("the certificate of its signer is neither in it nor among those given")
+
+    def _signature(self, signer, cert, content):
+        how = algorithm(signer[2])
+        if signer[3].tag != 0xA0:
+            raise Wrong("nothing is signed")
+        signed = b"\x31" + signer[3].whole[1:]  # as a SET OF
+        attributes = {}
+        for a in signer[3]:
+            kind, values = a.list()
+            if len(values.list(0x31)) == 1:
+                attributes[kind.oid()] = values.list(0x31)[0]
+        if CONTENT_TYPE not in attributes or attributes[CONTENT_TYPE].oid() != TST_INFO:
+            raise Wrong("not a token of RFC 3161 in DER")
+        if MESSAGE_DIGEST not in attributes or attributes[MESSAGE_DIGEST].content != digest_of(how, content):
+            raise Wrong("its signature is of another content")
+        if not self._names(attributes, cert):
+            raise Wrong("it does not name the certificate that it was signed with")
+        key, signature = cert.public_key(), signer[5].content
+        try:
+            if isinstance(key, rsa.RSAPublicKey) and signer[4].list()[0].oid() != RSA_PSS:
+                key.verify(signature, signed, padding.PKCS1v15(), how)
+            elif isinstance(key, ec.EllipticCurvePublicKey):
+                key.verify(signature, signed, ec.ECDSA(how))
+            elif isinstance(key, Ed25519PublicKey):
+                key.verify(signature, signed)
+            else:
+                raise Wrong("its signature algorithm is not one that this program knows")
+        except InvalidSignature:
+            raise Wrong("its signature is wrong")
+
+    def _names(self, attributes, cert):
+        raw = cert.public_bytes(Encoding.DER)
+        for oid, old in ((SIGNING_CERT_V2, digests.SHA256()), (SIGNING_CERT, digests.SHA1())):
+            if oid in attributes:
+                how, parts = old, attributes[oid].list()[0].list()[0].list()
+                if oid == SIGNING_CERT_V2 and parts[0].tag == 0x30:
+                    how, parts = algorithm(parts[0]), parts[1:]
+                if parts[0].tag == 4 and parts[0].content == digest_of(how, raw):
+                    return True
+        return False
+
+    def _may_stamp(self, cert, trusted, embedded, at):
+        """For nothing but time-stamping (RFC 3161, 2.3), and leads to a trusted one."""
+        try:
+            usage = cert.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+        except x509.ExtensionNotFound:
+            usage = None
+        if not usage or not usage.critical or list(usage.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
+            raise Wrong("the certificate of its signer is not one for time-stamping alone")
+        if not self._leads(cert, trusted, embedded, at, 8):
+            raise Wrong("the certificate of its signer does not lead to one that is trusted, or was not valid then")
+
+    def _leads(self, cert, trusted, embedded, at, steps):
+        try:
+            valid = cert.not_valid_before_utc <= at <= cert.not_valid_after_utc
+        except AttributeError:  # of cryptography before 42
+            valid = cert.not_valid_before <= at.replace(tzinfo=None) <= cert.not_valid_after
+        if not valid:
+            return False
+        if cert in trusted:
+            return True
+        for issuer in trusted + embedded if steps else ():
+            try:
+                if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+                    continue
+                cert.verify_directly_issued_by(issuer)
+            except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature):
+                continue
+            if self._leads(issuer, trusted, embedded, at, steps - 1):
+                return True
+        return False
 
 
 # -- the tree ------------------------------------------------------------------
@@ -417,8 +698,10 @@ def open_statement(raw, key):
 
 
 class Dossier:
-    def __init__(self, top, pin=None):
+    def __init__(self, top, pin=None, witnesses=(), authorities=()):
         self.problems = []
+        self.anchors, self.unchecked = [], []
+        self.witnesses, self.authorities = list(witnesses), list(authorities)
         self.key = self.facts = None
         self.folder = Folder(top, self.problems)
         self.bad = {name for name, _ in self.problems}
@@ -453,9 +736,11 @@ class Dossier:
             return
         subjects, predicate = opened
         self._subjects(subjects)
-        c = self._with("checkpoint", lambda raw: Checkpoint(raw, key))
+        c = self._with("checkpoint", lambda raw: Checkpoint(raw, key, self.witnesses))
         if not c:
             return
+        self.anchors, self.unchecked = c.anchors, c.unchecked
+        self._stamps(c)
         if predicate.get("checkpoint") != {"origin": c.origin, "root": base64.b64encode(c.root).decode(), "size": c.size}:
             self._problem(self.prefix + "checkpoint", "not the checkpoint that the statement names")
         if self.prefix + "earlier-checkpoint" in self.folder.sizes or self.prefix + "consistency.json" in self.folder.sizes:
@@ -498,6 +783,16 @@ class Dossier:
             if name not in signed:
                 self._problem(name, "not among the files that were signed")
 
+    def _stamps(self, c):
+        for name in self.folder.sizes:
+            if not name.startswith(self.prefix + "timestamps/") or name in self.bad:
+                continue
+            try:
+                stamp = Stamp(self.folder.read(name, MAX_SMALL), c.text, self.authorities)
+                self.anchors.append(stamp.anchor)
+            except Wrong as w:
+                self.unchecked.append("%s: time-stamp: %s" % (name, w))
+
     def _consistency(self, raw, old, c):
         p = members(parse_json(raw, "proof"), "proof", ("from", "to", "proof"))
         if (p["from"], p["to"]) != (old.size, c.size):
@@ -524,9 +819,24 @@ def main(argv):
     parser = argparse.ArgumentParser(description="Verifies a dossier of custody, offline.")
     parser.add_argument("dir", help="the dossier, or its folder evidence/")
     parser.add_argument("--key", help="the fingerprint or verifier key that it has to be signed with")
+    parser.add_argument("--witness", action="append", default=[], help="the verifier key of a witness that you trust; may be given again")
+    parser.add_argument("--authority", help="certificates, in PEM, of the time-stamping authorities that you trust")
     args = parser.parse_args(argv)
     try:
-        d = Dossier(args.dir, args.key)
+        witnesses = [Witness(w) for w in args.witness]
+    except Wrong as w:
+        print("verify.py: --witness: %s" % w, file=sys.stderr)
+        return 1
+    try:
+        authorities = []
+        if args.authority:
+            with open(args.authority, "rb") as f:
+                authorities = x509.load_pem_x509_certificates(f.read())
+    except (OSError, ValueError) as e:
+        print("verify.py: --authority: %s" % (getattr(e, "strerror", None) or "no certificates in PEM"), file=sys.stderr)
+        return 1
+    try:
+        d = Dossier(args.dir, args.key, witnesses, authorities)
     except OSError as e:
         print("verify.py: %s: %s" % (args.dir, e.strerror), file=sys.stderr)
         return 1
@@ -540,7 +850,12 @@ def main(argv):
     f = d.facts
     print("ledger       %s, %d entries, root %s" % (f.checkpoint.origin, f.checkpoint.size, base64.b64encode(f.checkpoint.root).decode()))
     print("facts        %d shown, %d withheld; %d records" % (f.opened, f.withheld, f.records))
-    print("not checked  cosignatures of witnesses, time-stamps")
+    for kind, name, at in sorted(d.anchors, key=lambda a: a[2]):
+        print("outside      %s of %s: %s" % (kind, ascii(name)[1:-1], at.isoformat().replace("+00:00", "Z")))
+    if not d.anchors:
+        print("outside      nobody vouches for a time: the order of the facts is proved, their dates are not")
+    for what in d.unchecked:
+        print("not checked  " + ascii(what)[1:-1])
     print("PROVEN")
     return 0
 
