@@ -223,20 +223,69 @@ type RecordProof struct {
 	Opening   ledger.RecordOpening
 }
 
-// ProveRecord proves that a fetch brought a version of a record, from all records
-// of the fetch that the store has.
-func (v *View) ProveRecord(fetch provenance.FetchID, source provenance.SourceID, native string, version [16]byte) (RecordProof, error) {
-	out := RecordProof{Index: -1, Source: source}
+// RecordVersion is one version of a record of a source.
+type RecordVersion struct {
+	Native  string
+	Version [16]byte
+}
+
+// ProveRecords proves that a fetch brought versions of records, in their order,
+// from all records of the fetch that the store has.
+func (v *View) ProveRecords(fetch provenance.FetchID, source provenance.SourceID, records []RecordVersion) ([]RecordProof, error) {
+	common := RecordProof{Index: -1, Source: source}
 	for _, c := range v.logged {
 		for i, b := range c.Batches {
 			if b.Fetch == fetch && b.Source == source {
-				out.Index, out.Batch = c.First+c.Count+int64(i), b.statement(c.Recorded)
+				common.Index, common.Batch = c.First+c.Count+int64(i), b.statement(c.Recorded)
 			}
 		}
 	}
-	if out.Index < 0 {
-		return out, fmt.Errorf("the records of %s are not in the ledger: it was ingested before there was one", fetch)
+	if common.Index < 0 {
+		return nil, fmt.Errorf("the records of %s are not in the ledger: it was ingested before there was one", fetch)
 	}
+	list, err := v.fetched(fetch)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := v.SourceKeys()
+	if err != nil {
+		return nil, err
+	}
+	key, err := keys.SourceKey(source)
+	if err != nil {
+		return nil, err
+	}
+	all := func(yield func([]byte) bool) {
+		for i := range list {
+			if !yield(list[i][:]) {
+				return
+			}
+		}
+	}
+	var out []RecordProof
+	for _, r := range records {
+		p := common
+		if p.Statement, err = provenance.RecordStatement(fetch, source, r.Native, r.Version); err != nil {
+			return nil, err
+		}
+		want := sha256.Sum256(p.Statement)
+		at, found := slices.BinarySearchFunc(list, want, func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+		if !found {
+			return nil, fmt.Errorf("%s did not bring this version of the record", fetch)
+		}
+		if p.Opening, err = ledger.ProveRecord(key.Batch(fetch), all, int64(at)); err != nil {
+			return nil, err
+		}
+		if err := p.Batch.Check(p.Opening); err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// fetched is the digests of all records of a fetch, sorted.
+func (v *View) fetched(fetch provenance.FetchID) ([][sha256.Size]byte, error) {
 	var list [][sha256.Size]byte
 	for _, s := range v.Segments {
 		for row := range s.Rows() {
@@ -248,40 +297,12 @@ func (v *View) ProveRecord(fetch provenance.FetchID, source provenance.SourceID,
 			r := s.Row(row)
 			d, err := provenance.RecordDigest(fetch, provenance.SourceID(r.Source), string(r.Native), r.Version)
 			if err != nil {
-				return out, err
+				return nil, err
 			}
 			list = append(list, d)
 		}
 	}
-	var err error
-	if out.Statement, err = provenance.RecordStatement(fetch, source, native, version); err != nil {
-		return out, err
-	}
-	list = sortedDigests(list)
-	want := sha256.Sum256(out.Statement)
-	at, found := slices.BinarySearchFunc(list, want, func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
-	if !found {
-		return out, fmt.Errorf("%s did not bring this version of the record", fetch)
-	}
-	keys, err := v.SourceKeys()
-	if err != nil {
-		return out, err
-	}
-	key, err := keys.SourceKey(source)
-	if err != nil {
-		return out, err
-	}
-	records := func(yield func([]byte) bool) {
-		for i := range list {
-			if !yield(list[i][:]) {
-				return
-			}
-		}
-	}
-	if out.Opening, err = ledger.ProveRecord(key.Batch(fetch), records, int64(at)); err != nil {
-		return out, err
-	}
-	return out, out.Batch.Check(out.Opening)
+	return sortedDigests(list), nil
 }
 
 // byRecorded splits facts that are sorted by recorded time.

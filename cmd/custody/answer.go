@@ -33,6 +33,7 @@ type answerFlags struct {
 	earlier  string
 	redact   bool
 	withhold bool
+	include  []string
 }
 
 func answerCmd(a *app) *cobra.Command {
@@ -49,9 +50,16 @@ with "custody ledger verify DIR", or with evidence/verify.py.
 
 A claim is a finding, never a conclusion; a question that no fact speaks to is
 unknown, never "no". The same inquiry, --as-of and --checkpoint give the same
-bytes. Presets: ` + strings.Join(inquiry.Presets(), ", ") + `.`,
+bytes.
+
+A dossier holds no text, no token, no author and no record's id. --include adds the
+proof that a fetch brought a record: the record's source, id and version, and its
+fetches; not its text, which the store does not have.
+
+Presets: ` + strings.Join(inquiry.Presets(), ", ") + `.`,
 		Example: examples("custody answer --inquiry twitter-2023 --out dossier", "custody answer --inquiry letter.yaml --out dossier --period 2021-05-18/2023-05-18",
-			"custody answer --inquiry twitter-2023 --out production --redact --withhold", "custody ledger verify dossier"),
+			"custody answer --inquiry twitter-2023 --out production --redact --withhold",
+			"custody answer --inquiry twitter-2023 --out dossier --include x-api:1586989229718640326 --include @ids.txt", "custody ledger verify dossier"),
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.answerInquiry(cmd, f) },
 	}
@@ -63,6 +71,7 @@ bytes. Presets: ` + strings.Join(inquiry.Presets(), ", ") + `.`,
 	fs.StringVar(&f.earlier, "earlier", "", "prove that nothing was changed since the checkpoint in `FILE`")
 	fs.BoolVar(&f.redact, "redact", false, "replace the names of credentials: a production copy")
 	fs.BoolVar(&f.withhold, "withhold", false, "prove the facts without showing them")
+	fs.StringArrayVar(&f.include, "include", nil, "prove the fetches of this `RECORD` too, SOURCE:NATIVE-ID, or @FILE of them; may be given again")
 	return cmd
 }
 
@@ -78,6 +87,7 @@ type answerSummary struct {
 	Questions   []answered1        `json:"questions"`
 	Facts       int                `json:"facts"`
 	Withheld    int                `json:"withheld"`
+	Records     int                `json:"records"` // included by name
 	Files       int                `json:"files"`
 	Seconds     float64            `json:"seconds"`
 }
@@ -123,6 +133,10 @@ func (a *app) answerInquiry(cmd *cobra.Command, f answerFlags) error {
 	if err != nil {
 		return err
 	}
+	records, err := a.includedRecords(v, log, c, f.include, &cited)
+	if err != nil {
+		return err
+	}
 	if f.redact {
 		redactAnswers(answers)
 	}
@@ -131,7 +145,7 @@ func (a *app) answerInquiry(cmd *cobra.Command, f answerFlags) error {
 	if err != nil {
 		return err
 	}
-	b := evidence.Bundle{Checkpoint: []byte(kept.Note), Timestamps: kept.Tokens, Facts: cited, Program: generator(), AsOf: in.AsOf, Made: madeAt(v, c.Size), Key: key}
+	b := evidence.Bundle{Checkpoint: []byte(kept.Note), Timestamps: kept.Tokens, Facts: cited, Records: records, Program: generator(), AsOf: in.AsOf, Made: madeAt(v, c.Size), Key: key}
 	if f.earlier != "" {
 		if b.Earlier, err = earlierCheckpoint(log, key, c, f.earlier); err != nil {
 			return err
@@ -156,7 +170,7 @@ func (a *app) answerInquiry(cmd *cobra.Command, f answerFlags) error {
 		return err
 	}
 	sum := answerSummary{Anchor: anchor, Schema: "custody.dossier/1", Inquiry: in.ID, Out: filepath.ToSlash(f.out), Checkpoint: ans.Checkpoint, Fingerprint: key.Verifier().Fingerprint(),
-		Questions: []answered1{}, Facts: len(cited), Files: len(b.Answers)}
+		Questions: []answered1{}, Facts: len(cited), Records: len(records), Files: len(b.Answers)}
 	for _, q := range ans.Questions {
 		sum.Questions = append(sum.Questions, answered1{q.ID, q.Answer, len(q.Claims), len(q.Gaps)})
 	}
@@ -380,6 +394,64 @@ func (a *app) citedFacts(v *index.View, log *ledger.Log, c ledger.Checkpoint, an
 	return out, nil
 }
 
+// includedRecords proves which fetches brought the records that --include names,
+// and adds the batches that they hang in to the facts.
+func (a *app) includedRecords(v *index.View, log *ledger.Log, c ledger.Checkpoint, include []string, facts *[]evidence.Fact) ([]evidence.Record, error) {
+	var ids []recordID
+	for _, name := range include {
+		if file, ok := strings.CutPrefix(name, "@"); ok {
+			list, err := a.readIDs(file)
+			if err != nil {
+				return nil, err
+			}
+			ids = append(ids, list...)
+			continue
+		}
+		id, err := parseRecordID(name)
+		if err != nil {
+			return nil, fmt.Errorf("--include: %w", err)
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	proofs, err := proveBrought(v, ids)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := v.SourceKeys()
+	if err != nil {
+		return nil, err
+	}
+	var out []evidence.Record
+	shown := map[int64]bool{}
+	for _, p := range proofs {
+		if p.Index >= c.Size {
+			continue // of a fetch that came after the checkpoint
+		}
+		out = append(out, evidence.Record{Batch: p.Index, Statement: p.Statement, RecordOpening: p.Opening})
+		if shown[p.Index] {
+			continue
+		}
+		shown[p.Index] = true
+		e, opening, err := ledger.SealBatch(keys, p.Source, p.Batch)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := e.Bytes()
+		if err != nil {
+			return nil, err
+		}
+		proof, err := log.Inclusion(p.Index, c.Size)
+		if err != nil {
+			return nil, err
+		}
+		*facts = append(*facts, evidence.Fact{Index: p.Index, Entry: raw, Proof: proof, Opening: &opening})
+	}
+	return out, nil
+}
+
 // earlierCheckpoint proves that the ledger extends one that somebody holds.
 func earlierCheckpoint(log *ledger.Log, key *ledger.Key, c ledger.Checkpoint, name string) (*evidence.Earlier, error) {
 	note, err := os.ReadFile(name)
@@ -499,6 +571,9 @@ func printAnswered(w io.Writer, ans inquiry.Answer, sum answerSummary) {
 	fmt.Fprintf(w, "\n%s: %s proved", ui.Clean(sum.Out), ui.Count(int64(sum.Facts), "fact"))
 	if sum.Withheld > 0 {
 		fmt.Fprintf(w, ", %s of them not shown", ui.Number(int64(sum.Withheld)))
+	}
+	if sum.Records > 0 {
+		fmt.Fprintf(w, ", %s of fetches", ui.Count(int64(sum.Records), "record"))
 	}
 	if sum.Anchor != "" {
 		defer fmt.Fprintf(w, "earliest outside anchor: %s\n", ui.Clean(sum.Anchor))

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -351,11 +352,11 @@ func (a *app) proveRecord(cmd *cobra.Command, name string) error {
 		return err
 	}
 	ans := recordProofAnswer{Schema: "custody.record-proof/1", Record: id.String(), Proofs: []recordProof{}, Checkpoint: kept.Note, Key: key.Verifier().String()}
-	for _, at := range scan.Brought(v, id.source, id.native) {
-		p, err := v.ProveRecord(at.Fetch, provenance.SourceID(id.source), id.native, at.Version)
-		if err != nil {
-			return err
-		}
+	proofs, err := proveBrought(v, []recordID{id})
+	if err != nil {
+		return err
+	}
+	for _, p := range proofs {
 		e, opening, err := ledger.SealBatch(keys, p.Source, p.Batch)
 		if err != nil {
 			return err
@@ -374,15 +375,47 @@ func (a *app) proveRecord(cmd *cobra.Command, name string) error {
 		ans.Proofs = append(ans.Proofs, recordProof{Statement: string(p.Statement), RecordKey: hex.EncodeToString(p.Opening.Key[:]), RecordIndex: p.Opening.Index,
 			RecordProof: hashes(p.Opening.Proof), Batch: string(opening.Statement), LeafKey: hex.EncodeToString(opening.Key[:]), Index: p.Index, Entry: string(raw), Proof: hashes(proof)})
 	}
-	if len(ans.Proofs) == 0 {
-		return hinted(fmt.Errorf("no record %s", redact(id.String())), "records are ingested; see: custody trace --id")
-	}
 	return a.answer(ans, func(w io.Writer) {
 		for _, p := range ans.Proofs {
 			fmt.Fprintf(w, "%s\n  is record %d of the batch %s\n  which is entry %d of the ledger\n", ui.Clean(p.Statement), p.RecordIndex, ui.Clean(p.Batch), p.Index)
 		}
 		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(kept.Note))
 	})
+}
+
+// proveBrought proves of each record which fetches brought it, in each version,
+// fetch by fetch. A record that the store does not have is an error.
+func proveBrought(v *index.View, ids []recordID) ([]index.RecordProof, error) {
+	type batch struct {
+		fetch  provenance.FetchID
+		source string
+	}
+	wanted := map[batch][]index.RecordVersion{}
+	var order []batch
+	for _, id := range ids {
+		brought := scan.Brought(v, id.source, id.native)
+		if len(brought) == 0 {
+			return nil, hinted(fmt.Errorf("no record %s", redact(id.String())), "records are ingested; see: custody trace --id")
+		}
+		for _, at := range brought {
+			b := batch{at.Fetch, id.source}
+			if wanted[b] == nil {
+				order = append(order, b)
+			}
+			if r := (index.RecordVersion{Native: id.native, Version: at.Version}); !slices.Contains(wanted[b], r) {
+				wanted[b] = append(wanted[b], r)
+			}
+		}
+	}
+	var out []index.RecordProof
+	for _, b := range order {
+		proofs, err := v.ProveRecords(b.fetch, provenance.SourceID(b.source), wanted[b])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, proofs...)
+	}
+	return out, nil
 }
 
 func (a *app) prove(cmd *cobra.Command, name string) error {

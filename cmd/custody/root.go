@@ -73,7 +73,7 @@ func newRoot(a *app) *cobra.Command {
 	f.BoolVar(&a.quiet, "quiet", false, "no notes, no progress; errors are shown")
 	f.StringVar(&a.asOf, "as-of", "", "judge as of this `TIME` (RFC 3339 or a date) instead of now")
 	f.Int64Var(&a.checkpointAt, "checkpoint", -1, "know only the first `N` entries of the ledger, as it was then")
-	f.Lookup("checkpoint").DefValue = ""
+	f.Lookup("checkpoint").DefValue = "0"
 	f.DurationVar(&a.lockWait, "lock-wait", 10*time.Second, "how long to wait for another process that writes the store")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
 	root.AddGroup(&cobra.Group{ID: "find", Title: "Find API content:"}, &cobra.Group{ID: "keep", Title: "Keep and describe:"})

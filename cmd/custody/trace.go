@@ -179,29 +179,35 @@ func (a *app) traceInput(cmd *cobra.Command, f traceFlags) (text string, ids []r
 		}
 		return "", []recordID{id}, nil
 	case f.ids != "":
-		b, err := a.readInput(f.ids)
-		if err != nil {
-			return "", nil, err
-		}
-		ids = []recordID{}
-		lines := bufio.NewScanner(bytes.NewReader(b))
-		for n := 1; lines.Scan(); n++ {
-			line := strings.TrimSpace(lines.Text())
-			if line == "" {
-				continue
-			}
-			id, err := parseRecordID(line)
-			if err != nil {
-				return "", nil, hinted(fmt.Errorf("%s:%d: %w", f.ids, n, err), "one SOURCE:NATIVE-ID a line")
-			}
-			ids = append(ids, id)
-		}
-		return "", ids, lines.Err()
+		ids, err = a.readIDs(f.ids)
+		return "", ids, err
 	case f.file != "":
 		b, err := a.readInput(f.file)
 		return string(b), nil, err
 	}
 	return f.text, nil, nil
+}
+
+// readIDs reads a list of records, one a line.
+func (a *app) readIDs(name string) ([]recordID, error) {
+	b, err := a.readInput(name)
+	if err != nil {
+		return nil, err
+	}
+	ids := []recordID{}
+	lines := bufio.NewScanner(bytes.NewReader(b))
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" {
+			continue
+		}
+		id, err := parseRecordID(line)
+		if err != nil {
+			return nil, hinted(fmt.Errorf("%s:%d: %w", name, n, err), "one SOURCE:NATIVE-ID a line")
+		}
+		ids = append(ids, id)
+	}
+	return ids, lines.Err()
 }
 
 func (a *app) readInput(name string) ([]byte, error) {

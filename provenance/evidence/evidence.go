@@ -29,7 +29,9 @@
 // Lines are in the order of their index, each index once. A withheld fact is
 // proved to be in its place and says no more than its kind and when it was
 // recorded. A line of records.jsonl opens a record of a batch among the facts:
-// batch (the index of that fact), index (in the batch), key, proof, record.
+// batch (the index of that fact), index (in the batch), key, proof, record, and
+// the statement that record is the SHA-256 of: which fetch brought which version
+// of which record of which source. Other records of the batch stay closed.
 //
 // # Statement
 //
@@ -109,7 +111,8 @@ type Fact struct {
 
 // Record is a record of a batch that is an opened fact of the same bundle.
 type Record struct {
-	Batch int64 // index of the batch's entry in the ledger
+	Batch     int64  // index of the batch's entry in the ledger
+	Statement []byte // whose SHA-256 is the record; nil: it is not shown
 	ledger.RecordOpening
 }
 
@@ -124,11 +127,12 @@ type factLine struct {
 
 // recordLine is a line of records.jsonl. The record is base64: it may be any bytes.
 type recordLine struct {
-	Batch  int64       `json:"batch"`
-	Index  int64       `json:"index"`
-	Key    string      `json:"key"`
-	Proof  []tlog.Hash `json:"proof"`
-	Record []byte      `json:"record"`
+	Batch     int64       `json:"batch"`
+	Index     int64       `json:"index"`
+	Key       string      `json:"key"`
+	Proof     []tlog.Hash `json:"proof"`
+	Record    []byte      `json:"record"`
+	Statement string      `json:"statement,omitempty"`
 }
 
 // consistency is consistency.json, with a line end.
@@ -249,7 +253,7 @@ func (b Bundle) putFacts(c ledger.Checkpoint, put func(string, []byte)) (*facts,
 	for _, r := range slices.SortedFunc(slices.Values(b.Records), func(a, b Record) int {
 		return int(min(1, max(-1, a.Batch-b.Batch)))*2 + int(min(1, max(-1, a.Index-b.Index)))
 	}) {
-		line, err := canonicalLine(recordLine{r.Batch, r.Index, hex.EncodeToString(r.Key[:]), noNil(r.Proof), append([]byte{}, r.Record...)})
+		line, err := canonicalLine(recordLine{r.Batch, r.Index, hex.EncodeToString(r.Key[:]), noNil(r.Proof), append([]byte{}, r.Record...), string(r.Statement)})
 		if err == nil {
 			err = found.addRecord(line[:len(line)-1])
 		}

@@ -67,6 +67,10 @@ func sample(t testing.TB) Bundle {
 	var records [][]byte
 	for i := range 7 {
 		records = append(records, fmt.Appendf(nil, `{"id":"%d"}`, i))
+		if i == 1 { // as the store has them
+			sum := sha256.Sum256([]byte(recordStatement))
+			records[i] = sum[:]
+		}
 		h.Add(records[i])
 	}
 	add(ledger.SealBatch(keyring{}, "x-api", ledger.Batch{Fetch: "fetch:1", Records: h.Records(), Root: h.Root(), Recorded: day}))
@@ -87,8 +91,9 @@ func sample(t testing.TB) Bundle {
 		b.Facts = append(b.Facts, f)
 	}
 	for _, i := range []int64{6, 1} {
-		b.Records = append(b.Records, Record{5, must(ledger.ProveRecord(batchKey, slices.Values(records), i))(t)})
+		b.Records = append(b.Records, Record{Batch: 5, RecordOpening: must(ledger.ProveRecord(batchKey, slices.Values(records), i))(t)})
 	}
+	b.Records[1].Statement = []byte(recordStatement)
 	c := must(log.At("", 6))(t)
 	answer := must(json.Marshal(map[string]any{"schema": "custody.answer/1", "checkpoint": map[string]any{"size": 6, "root": c.Root.String()},
 		"questions": []any{map[string]any{"id": "apps", "claims": []any{map[string]any{"text": "One app.", "evidence": []any{
@@ -96,6 +101,8 @@ func sample(t testing.TB) Bundle {
 	b.Answers = map[string][]byte{"answer.json": answer, "answer.md": []byte("# Answer\n"), "answer.html": []byte("<p>Answer\n")}
 	return b
 }
+
+const recordStatement = `{"fetch":"fetch:1","record":"17"}`
 
 func factID(t testing.TB, o *ledger.Opening) string {
 	var f provenance.Fact
@@ -381,6 +388,7 @@ func forgeries(t testing.TB) map[string]forgery {
 		}),
 		"a key twice":          replace("evidence/facts.jsonl", `"index":0`, `"index":0,"index":0`),
 		"another record":       replace("evidence/records.jsonl", `"record":"eyJ`, `"record":"eyK`),
+		"a record's statement": replace("evidence/records.jsonl", `\"record\":\"17\"`, `\"record\":\"18\"`),
 		"a record's index":     replace("evidence/records.jsonl", `"index":1`, `"index":2`),
 		"another size":         replace("evidence/consistency.json", `"from":3`, `"from":2`),
 		"no consistency":       sign("evidence/consistency.json", func(f map[string][]byte, _ *facts) { delete(f, "evidence/consistency.json") }),

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
@@ -393,6 +394,9 @@ func (f *facts) addRecord(line []byte) error {
 	}
 	if err := b.Check(o); err != nil {
 		return fmt.Errorf("record %d of batch %d: %w", l.Index, l.Batch, err)
+	}
+	if sum := sha256.Sum256([]byte(l.Statement)); l.Statement != "" && !bytes.Equal(sum[:], l.Record) {
+		return fmt.Errorf("record %d of batch %d: the statement is not the one that was recorded", l.Index, l.Batch)
 	}
 	f.records++
 	f.lastRecord = at

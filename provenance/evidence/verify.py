@@ -625,7 +625,7 @@ class Facts:
         self.ids[index] = fact_id
 
     def record(self, line):
-        r = members(parse_json(line, "line"), "line", ("batch", "index", "key", "proof", "record"))
+        r = members(parse_json(line, "line"), "line", ("batch", "index", "key", "proof", "record"), ("statement",))
         at = (integer(r["batch"], "batch"), integer(r["index"], "index"))
         if at <= self._last_record:
             raise Wrong("record %d of batch %d: not in its order" % (at[1], at[0]))
@@ -636,6 +636,9 @@ class Facts:
         commitment = hmac.new(unhex(r["key"], 32), record, "sha256").digest()
         if not proves_inclusion(at[1], size, leaf_hash(commitment), hashes(r["proof"]), root):
             raise Wrong("record %d of batch %d is not proved to be in the batch" % (at[1], at[0]))
+        if "statement" in r:
+            if not isinstance(r["statement"], str) or hashlib.sha256(r["statement"].encode("utf-8", "surrogatepass")).digest() != record:
+                raise Wrong("record %d of batch %d: the statement is not the one that was recorded" % (at[1], at[0]))
         self.records += 1
         self._last_record = at
 
