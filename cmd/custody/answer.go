@@ -315,12 +315,7 @@ func (a *app) inquiryFacts(v *index.View) inquiry.Facts {
 			if err != nil {
 				return ""
 			}
-			for _, t := range s.Terms { // what a limit counts by is part of the dated terms
-				if t.LimitScope != "" && t.Effective.Contains(at) {
-					return provenance.Scope(t.LimitScope)
-				}
-			}
-			return provenance.Scope(s.LimitScope)
+			return s.LimitScope(at)
 		},
 		Matches: func(d provenance.Dataset) iter.Seq2[inquiry.Found, error] {
 			return func(yield func(inquiry.Found, error) bool) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,16 +29,26 @@ type sourceInfo struct {
 	Name       string              `json:"name"`
 	Owner      string              `json:"owner"`
 	Hosts      []string            `json:"hosts"`
-	LimitScope string              `json:"limit_scope"`
+	LimitScope string              `json:"limit_scope"` // on the day of --as-of
+	Scopes     []scopeInfo         `json:"limit_scopes"`
 	Guarantee  int                 `json:"guarantee_symbols"`
 	Shapes     []source.Shape      `json:"shapes"`
 	Terms      []termsInfo         `json:"terms"`
+}
+
+// scopeInfo is what a source's rate limits counted by in a period.
+type scopeInfo struct {
+	Scope string     `json:"scope"`
+	From  *time.Time `json:"from"`
+	Until *time.Time `json:"until"`
+	Said  string     `json:"said"`
 }
 
 // termsInfo is one version of a source's terms; it was in force from the first
 // of from until the next version's.
 type termsInfo struct {
 	ID            provenance.TermsID  `json:"id"`
+	Agreement     string              `json:"agreement"`
 	Title         string              `json:"title"`
 	From          *time.Time          `json:"from"`
 	Until         *time.Time          `json:"until"`
@@ -46,8 +57,12 @@ type termsInfo struct {
 	LastBefore    *time.Time          `json:"last_before"`
 	URL           string              `json:"url"`
 	Rights        map[string]string   `json:"rights"`
+	Duties        map[string]string   `json:"duties"`
+	Limits        map[string]string   `json:"limits"`
+	LimitScope    string              `json:"limit_scope"`
 	Clauses       []provenance.Clause `json:"clauses"`
-	InForce       bool                `json:"in_force"` // on the day of --as-of
+	InForce       bool                `json:"in_force"`  // on the day of --as-of, for sure
+	Candidate     bool                `json:"candidate"` // it or another one was in force that day: the archive has a gap
 }
 
 // sourcesAnswer is what `custody sources --json` prints.
@@ -132,18 +147,29 @@ func (a *app) showSource(id string) error {
 
 // describe gathers what is to be shown of a source, as of --as-of.
 func (a *app) describe(s *source.Source) sourceInfo {
-	in := sourceInfo{ID: s.ID, Name: s.Name, Owner: s.Owner, Hosts: slices.Clone(s.Hosts), LimitScope: s.LimitScope,
+	in := sourceInfo{ID: s.ID, Name: s.Name, Owner: s.Owner, Hosts: slices.Clone(s.Hosts), LimitScope: string(s.LimitScope(a.judged)), Scopes: []scopeInfo{},
 		Guarantee: fingerprint.K + s.Window - 1, Shapes: s.Shapes(), Terms: []termsInfo{}}
 	if in.Hosts == nil {
 		in.Hosts = []string{}
 	}
+	for _, d := range s.Scopes {
+		in.Scopes = append(in.Scopes, scopeInfo{string(d.Scope), known(d.Period.From), known(d.Period.Until), d.Said})
+	}
+	certain, candidates := s.InForce(a.judged)
+	among := func(list []provenance.Terms, id provenance.TermsID) bool {
+		return slices.ContainsFunc(list, func(t provenance.Terms) bool { return t.ID == id })
+	}
 	for _, t := range s.Terms {
-		v := termsInfo{ID: t.ID, Title: t.Title, From: known(t.Effective.From), Until: known(t.Effective.Until), Stated: known(t.Stated),
-			FirstObserved: known(t.FirstObserved), LastBefore: known(t.LastBefore), URL: t.URL, Rights: map[string]string{},
-			Clauses: append([]provenance.Clause{}, t.Clauses...), InForce: t.Effective.Known() && t.Effective.Contains(a.judged)}
+		v := termsInfo{ID: t.ID, Agreement: t.Agreement, Title: t.Title, From: known(t.Effective.From), Until: known(t.Effective.Until), Stated: known(t.Stated),
+			FirstObserved: known(t.FirstObserved), LastBefore: known(t.LastBefore), URL: t.URL, Rights: map[string]string{}, Duties: map[string]string{}, Limits: map[string]string{}, LimitScope: t.LimitScope,
+			Clauses: append([]provenance.Clause{}, t.Clauses...), InForce: among(certain, t.ID), Candidate: among(candidates, t.ID)}
 		for right, r := range t.Rights {
 			v.Rights[right] = r.String()
 		}
+		for limit, r := range t.Limits {
+			v.Limits[limit] = r.String()
+		}
+		maps.Copy(v.Duties, t.Duties)
 		in.Terms = append(in.Terms, v)
 	}
 	return in
@@ -170,7 +196,25 @@ func printSource(w io.Writer, s sourceInfo) {
 	line("name", s.Name)
 	line("owner", s.Owner)
 	line("hosts", strings.Join(s.Hosts, ", "))
-	line("rate limits count by", s.LimitScope)
+	for i, d := range s.Scopes {
+		name, when := "rate limits count by", ""
+		if i > 0 {
+			name = ""
+		}
+		if d.From != nil {
+			when += " from " + day(*d.From)
+		}
+		if d.Until != nil {
+			when += " until " + day(*d.Until)
+		}
+		if d.Said != "" {
+			when += " (" + d.Said + ")"
+		}
+		line(name, d.Scope+when)
+	}
+	if len(s.Scopes) == 0 {
+		line("rate limits count by", "unknown")
+	}
 	line("always found", fmt.Sprintf("shared runs of %d symbols", s.Guarantee))
 	_ = t.Flush()
 	if len(s.Shapes) > 0 {
@@ -211,20 +255,28 @@ func printTerms(w io.Writer, v termsInfo) {
 	if v.Until != nil {
 		until = day(*v.Until)
 	}
-	if v.InForce {
+	switch {
+	case v.InForce:
 		now = ", in force"
+	case v.Candidate:
+		now = ", perhaps in force: the archive has a gap here"
 	}
 	fmt.Fprintf(w, "  %s to %s%s: %s (%s)\n", from, until, now, ui.Clean(v.Title), ui.Clean(string(v.ID)))
 	if v.Stated == nil && v.FirstObserved != nil && v.LastBefore != nil {
 		fmt.Fprintf(w, "    states no date; first seen %s, the version before it last seen %s\n", day(*v.FirstObserved), day(*v.LastBefore))
 	}
-	rights := make([]string, 0, len(v.Rights))
-	for right, r := range v.Rights {
-		rights = append(rights, right+" "+r)
+	for _, said := range []map[string]string{v.Rights, v.Duties, v.Limits} {
+		var words []string
+		for name, value := range said {
+			words = append(words, strings.ReplaceAll(name, "_", " ")+" "+value)
+		}
+		slices.Sort(words)
+		if len(words) > 0 {
+			fmt.Fprintf(w, "    %s\n", ui.Clean(strings.Join(words, ", ")))
+		}
 	}
-	slices.Sort(rights)
-	if len(rights) > 0 {
-		fmt.Fprintf(w, "    %s\n", ui.Clean(strings.Join(rights, ", ")))
+	if v.LimitScope != "" {
+		fmt.Fprintf(w, "    limits count by %s\n", ui.Clean(v.LimitScope))
 	}
 	for _, c := range v.Clauses {
 		fmt.Fprintf(w, "    %s: %s\n", ui.Clean(c.Right), ui.Clean(strings.TrimSpace(c.Document+" "+c.Section)))

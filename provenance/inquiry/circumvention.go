@@ -62,30 +62,67 @@ func (r *run) bounds(g []*window) []bound {
 		if v.Source != source || v.Endpoint != "" && provenance.EndpointFamily(v.Endpoint) != endpoint {
 			continue
 		}
-		scope := v.Scope
-		if scope == "" && r.Scope != nil {
-			scope = r.Scope(source, cmp.Or(v.Period.From, time.Unix(g[0].start, 0).UTC()))
+		stretches := []provenance.Period{{}}
+		switch v.Scope {
+		case provenance.ScopeUser:
+			continue
+		case "":
+			stretches = r.countedTogether(source, g)
 		}
-		if scope != provenance.ScopeUser {
-			out = append(out, bound{v.Window, v.Limit, v.Period, []provenance.Fact{rule.Fact}, "rate rule"})
+		for _, p := range stretches {
+			if p, ok := overlap(v.Period, p); ok {
+				out = append(out, bound{v.Window, v.Limit, p, []provenance.Fact{rule.Fact}, "rate rule"})
+			}
 		}
 	}
 	if len(out) > 0 {
 		return out
 	}
-	if r.Scope != nil && r.Scope(source, time.Unix(g[0].start, 0).UTC()) == provenance.ScopeUser {
-		return nil
-	}
-	byLimit := map[[2]int64]bool{}
-	for _, w := range g { // the headers count the scope's own window: no longer than the window they were seen in
-		if w.limit > 0 {
-			byLimit[[2]int64{w.end - w.start, w.limit}] = true
+	for _, p := range r.countedTogether(source, g) {
+		byLimit := map[[2]int64]bool{}
+		for _, w := range g { // the headers count the scope's own window: no longer than the window they were seen in
+			if w.limit > 0 && (p == provenance.Period{} || p.Contains(time.Unix(w.start, 0).UTC())) {
+				byLimit[[2]int64{w.end - w.start, w.limit}] = true
+			}
+		}
+		for _, k := range slices.SortedFunc(maps.Keys(byLimit), func(a, b [2]int64) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
+			out = append(out, bound{seconds: k[0], limit: k[1], period: p, rule: "header"})
 		}
 	}
-	for _, k := range slices.SortedFunc(maps.Keys(byLimit), func(a, b [2]int64) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) }) {
-		out = append(out, bound{seconds: k[0], limit: k[1], rule: "header"})
+	return out
+}
+
+// countedTogether is when the source's limits did not count by user, by its dated
+// terms: from the first window of a stretch until the first after it. One period
+// without ends is all the time.
+func (r *run) countedTogether(source provenance.SourceID, g []*window) []provenance.Period {
+	var out []provenance.Period
+	byUser := true
+	for i, w := range g {
+		at := time.Unix(w.start, 0).UTC()
+		was := byUser
+		byUser = r.Scope != nil && r.Scope(source, at) == provenance.ScopeUser
+		switch {
+		case was && !byUser && i == 0:
+			out = append(out, provenance.Period{})
+		case was && !byUser:
+			out = append(out, provenance.Period{From: at})
+		case !was && byUser:
+			out[len(out)-1].Until = at
+		}
 	}
 	return out
+}
+
+// overlap is what two periods have in common.
+func overlap(a, b provenance.Period) (provenance.Period, bool) {
+	if b.From.After(a.From) {
+		a.From = b.From
+	}
+	if a.Until.IsZero() || !b.Until.IsZero() && b.Until.Before(a.Until) {
+		a.Until = b.Until
+	}
+	return a, a.Until.IsZero() || a.From.Before(a.Until)
 }
 
 // over is a stretch in which a pool was above one scope's limit.

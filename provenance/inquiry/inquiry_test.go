@@ -313,6 +313,44 @@ func TestLimitByUserIsNoBoundForAPool(t *testing.T) {
 	}
 }
 
+// A source whose limits counted by user at first: only what came since the change
+// is held against one limit, whether headers or a rule without a scope say it.
+func TestLimitScopeIsThatOfTheDay(t *testing.T) {
+	change := at("2022-01-12")
+	scope := func(_ provenance.SourceID, on time.Time) provenance.Scope {
+		if on.Before(change) {
+			return provenance.ScopeUser
+		}
+		return provenance.ScopeClient
+	}
+	for _, rule := range []bool{false, true} {
+		kinds := map[provenance.Kind]map[string]any{provenance.KindCredential: {"a": credential("a", "trends"), "b": credential("b", "trends")}}
+		if rule {
+			kinds[provenance.KindRateRule] = map[string]any{"r": provenance.RateRule{Source: "x-api", Window: 900, Limit: 450}}
+		}
+		var calls []provenance.CallWindow
+		for _, day := range []string{"2022-01-10", "2022-01-11", "2022-01-12", "2022-01-13"} {
+			for _, label := range []string{"a", "b"} {
+				c := call(label, day, 900, 400, 0)
+				if !rule {
+					c.Limit = 450
+				}
+				calls = append(calls, c)
+			}
+		}
+		q := ask(t, Facts{Book: bookOf(t, kinds), Scope: scope, Calls: seq(calls...)}, "circumvention").Questions[0]
+		var from []string
+		for _, c := range q.Claims {
+			if c.Values["kind"] == "sum-over-limit" {
+				from = append(from, fmt.Sprint(c.Values["from"]))
+			}
+		}
+		if want := []string{"2022-01-12T00:00:00Z", "2022-01-13T00:00:00Z"}; !slices.Equal(from, want) {
+			t.Errorf("rule %v: above the limit from %v, want %v", rule, from, want)
+		}
+	}
+}
+
 // Every question is answered with no facts at all: unknown, and with a gap.
 func TestNoFactsIsUnknown(t *testing.T) {
 	a := ask(t, Facts{Book: bookOf(t, nil)}, QuestionIDs()...)

@@ -53,7 +53,7 @@ func (c *Catalogue) With(b *provenance.Book) *Catalogue {
 			s.Hosts = d.Value.Hosts
 		}
 		if d.Value.LimitScope != "" {
-			s.LimitScope = string(d.Value.LimitScope)
+			s.Scopes = []DatedScope{{Scope: d.Value.LimitScope, Said: "declared"}}
 		}
 	}
 	declared := map[provenance.SourceID]bool{}

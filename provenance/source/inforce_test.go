@@ -167,3 +167,33 @@ func TestGaps(t *testing.T) {
 		}
 	}
 }
+
+// TestLimitScope: what limits counted by is that of the day; the terms of the day
+// go before other statements, and versions that differ say nothing.
+func TestLimitScope(t *testing.T) {
+	reddit, err := Default().Lookup("reddit-api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for on, want := range map[string]provenance.Scope{"2021-03-04": provenance.ScopeUser, "2023-06-30": provenance.ScopeUser, "2023-07-01": provenance.ScopeClient, "2026-01-01": provenance.ScopeClient} {
+		at, err := provenance.ParseTime(on)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := reddit.LimitScope(at); got != want {
+			t.Errorf("%s: got %q, want %q", on, got, want)
+		}
+	}
+	if got := reddit.LimitScope(time.Time{}); got != "" {
+		t.Errorf("at an unknown time: got %q", got)
+	}
+	day := func(d int) time.Time { return time.Date(2024, 1, d, 0, 0, 0, 0, time.UTC) }
+	s := &Source{Scopes: []DatedScope{{Scope: provenance.ScopeApp}}, Terms: []provenance.Terms{
+		{ID: "one", Agreement: "a", LimitScope: "ip", Effective: provenance.Period{From: day(10), Until: day(20)}},
+		{ID: "two", Agreement: "b", LimitScope: "user", Effective: provenance.Period{From: day(15), Until: day(20)}}}}
+	for d, want := range map[int]provenance.Scope{5: provenance.ScopeApp, 12: provenance.ScopeIP, 17: "", 25: provenance.ScopeApp} {
+		if got := s.LimitScope(day(d)); got != want {
+			t.Errorf("day %d: got %q, want %q", d, got, want)
+		}
+	}
+}

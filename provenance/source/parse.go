@@ -159,7 +159,7 @@ func (p *parser) source(line int, key, value string) {
 	case p.kind != nil:
 		p.kindLine(line, key, value)
 		return
-	case key != "container" && key != "deleted":
+	case key != "container" && key != "deleted" && key != "limit-scope":
 		p.once(line, key)
 	}
 	s := p.s
@@ -175,9 +175,7 @@ func (p *parser) source(line int, key, value string) {
 	case "hosts":
 		s.Hosts = list(value, ",")
 	case "limit-scope":
-		if s.LimitScope = value; !slices.Contains(scopes, value) {
-			p.fail(line, key, "want app, user, client or ip")
-		}
+		p.limitScope(line, value)
 	case "form":
 		switch value {
 		case "short":
@@ -194,6 +192,41 @@ func (p *parser) source(line int, key, value string) {
 	default:
 		p.fail(line, key, "no such key before the first kind")
 	}
+}
+
+// limitScope reads `SCOPE [from DATE] [until DATE] [| WHO SAYS SO]`. Several lines
+// are of periods that do not overlap.
+func (p *parser) limitScope(line int, value string) {
+	value, said, _ := strings.Cut(value, "|")
+	words := strings.Fields(value)
+	d := DatedScope{Said: strings.TrimSpace(said)}
+	if len(words) == 0 || !slices.Contains(scopes, words[0]) {
+		p.fail(line, "limit-scope", "want app, user, client or ip")
+		return
+	}
+	d.Scope = provenance.Scope(words[0])
+	for words = words[1:]; len(words) > 0; words = words[2:] {
+		var at time.Time
+		var err error
+		if len(words) > 1 {
+			at, err = provenance.ParseTime(words[1])
+		}
+		switch {
+		case len(words) > 1 && err == nil && words[0] == "from" && d.Period == (provenance.Period{}):
+			d.Period.From = at
+		case len(words) > 1 && err == nil && words[0] == "until" && d.Period.Until.IsZero() && at.After(d.Period.From):
+			d.Period.Until = at
+		default:
+			p.fail(line, "limit-scope", "want SCOPE [from DATE] [until DATE] [| WHO SAYS SO]")
+			return
+		}
+	}
+	for _, o := range p.s.Scopes {
+		if o.Period.Overlaps(d.Period) {
+			p.fail(line, "limit-scope", "a period that overlaps with another's")
+		}
+	}
+	p.s.Scopes = append(p.s.Scopes, d)
 }
 
 // kindLine takes a line that says something of the current kind.

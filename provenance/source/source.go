@@ -88,15 +88,50 @@ type Fields struct {
 	Time string // when the record was fetched
 }
 
+// DatedScope says what a source's rate limits counted by in a period, and who
+// says so.
+type DatedScope struct {
+	Scope  provenance.Scope
+	Period provenance.Period // open at an end that is not known
+	Said   string            // by whom, where
+}
+
+// LimitScope is what the source's rate limits counted by at a time: as the version
+// of its terms says that was in force then, else as its dated statements do. It is
+// empty where neither speaks to that time, and where candidates of a gap differ.
+func (s *Source) LimitScope(at time.Time) provenance.Scope {
+	certain, candidates := s.InForce(at)
+	said := map[provenance.Scope]bool{}
+	for _, t := range slices.Concat(certain, candidates) {
+		if t.LimitScope != "" {
+			said[provenance.Scope(t.LimitScope)] = true
+		}
+	}
+	if len(said) == 0 {
+		for _, d := range s.Scopes {
+			if d.Period == (provenance.Period{}) || !at.IsZero() && d.Period.Contains(at) {
+				said[d.Scope] = true
+			}
+		}
+	}
+	if len(said) != 1 {
+		return ""
+	}
+	for scope := range said {
+		return scope
+	}
+	return ""
+}
+
 // Source is one API. It is immutable and may be shared.
 type Source struct {
-	ID         provenance.SourceID
-	Name       string
-	Owner      string
-	Hosts      []string
-	LimitScope string // what a rate limit counts by: app, user, client or ip
-	Window     int    // WindowShort or WindowLong
-	Terms      []provenance.Terms
+	ID     provenance.SourceID
+	Name   string
+	Owner  string
+	Hosts  []string
+	Scopes []DatedScope // what rate limits count by; see LimitScope
+	Window int          // WindowShort or WindowLong
+	Terms  []provenance.Terms
 
 	deleted    []string // texts that stand for a text the platform took away
 	containers []*path
