@@ -16,7 +16,7 @@ import (
 var callColumns = []table.Column{{Name: "credential", Kind: table.String}, {Name: "endpoint", Kind: table.String}, {Name: "start", Kind: table.Int},
 	{Name: "seconds", Kind: table.Int}, {Name: "calls", Kind: table.Int}, {Name: "ok", Kind: table.Int}, {Name: "throttled", Kind: table.Int},
 	{Name: "limit", Kind: table.Int}, {Name: "remaining", Kind: table.Int}, {Name: "reset", Kind: table.Int}, {Name: "records", Kind: table.Int},
-	{Name: "job", Kind: table.String}}
+	{Name: "job", Kind: table.String}, {Name: "counters", Kind: table.Int}} // tables of before have no counters
 
 // WriteCalls writes call windows to a table file, in a working folder.
 func WriteCalls(fsys segment.FS, path string, windows []provenance.CallWindow) (BuiltTable, error) {
@@ -42,6 +42,7 @@ func WriteCalls(fsys segment.FS, path string, windows []provenance.CallWindow) (
 		}
 		w.Int(10, c.Records)
 		w.String(11, c.Job)
+		w.Int(12, c.Counters)
 		if err := w.End(); err != nil {
 			return BuiltTable{}, errors.Join(err, w.Abort())
 		}
@@ -74,6 +75,9 @@ func (v *View) CallWindows(b provenance.CallBatch) iter.Seq2[provenance.CallWind
 					Records: r.Int(10, i), Job: r.String(11, i)}
 				if r.Valid(9, i) {
 					c.Reset = time.Unix(0, r.Int(9, i)).UTC()
+				}
+				if len(r.Columns) > 12 {
+					c.Counters = r.Int(12, i)
 				}
 				if !yield(c, nil) {
 					return

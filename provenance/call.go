@@ -16,6 +16,7 @@ type CallWindow struct {
 	Limit      int64           `json:"limit"`     // of the scope's own window, as the headers said
 	Remaining  int64           `json:"remaining"` // the least that the headers said in the window
 	Reset      time.Time       `json:"reset,omitzero"`
+	Counters   int64           `json:"counters,omitempty"` // at least so many, by the headers of the single calls (see Counters); 0: not known
 	Records    int64           `json:"records"`
 	Job        string          `json:"job,omitempty"`
 }

@@ -122,6 +122,9 @@ func Leaf(w *provenance.CallWindow) ([]byte, error) {
 		return err
 	}
 	num(`{"calls":`, w.Calls)
+	if w.Counters != 0 {
+		num(`,"counters":`, w.Counters)
+	}
 	err := text(`,"credential":`, string(w.Credential))
 	if w.Endpoint != "" {
 		err = errors.Join(err, text(`,"endpoint":`, w.Endpoint))
@@ -145,7 +148,15 @@ func Leaf(w *provenance.CallWindow) ([]byte, error) {
 // call is one row of a file, before windows are made of the rows.
 type call struct {
 	provenance.CallWindow
-	where int64
+	where   int64
+	resetIn int64    // seconds from the call on, as some sources say it; below 0: not given
+	series  []series // of a log's window that is still filled
+}
+
+// series is the answers of one limit and reset within a window.
+type series struct {
+	limit, reset int64
+	provenance.Counters
 }
 
 // callReader makes windows of rows.
@@ -160,11 +171,12 @@ type callReader struct {
 	names  map[string]string                     // interned
 	calls  []call
 	slots  map[slot]int
+	filled map[slot]int // the newest window of each, by a slot without its start
 }
 
 func newCallReader(file string, form LogForm, env CallEnv) *callReader {
 	return &callReader{file: file, form: form, env: env, labels: map[string]provenance.CredentialLabel{},
-		fresh: map[provenance.CredentialLabel]string{}, names: map[string]string{}, slots: map[slot]int{}}
+		fresh: map[provenance.CredentialLabel]string{}, names: map[string]string{}, slots: map[slot]int{}, filled: map[slot]int{}}
 }
 
 // ReadCalls makes windows of the rows of a file. A row that can't be read, a
@@ -188,7 +200,7 @@ func ReadCalls(file string, rows iter.Seq2[*corpus.Row, error], form LogForm, en
 			r.add(err)
 			continue
 		}
-		c := call{CallWindow: provenance.CallWindow{Limit: -1, Remaining: -1, Records: -1, OK: -1, Calls: -1}, where: row.Number}
+		c := call{CallWindow: provenance.CallWindow{Limit: -1, Remaining: -1, Records: -1, OK: -1, Calls: -1}, where: row.Number, resetIn: -1}
 		status := int64(-1)
 		ok := true
 		for i := range row.Leaves {
@@ -235,7 +247,7 @@ func ReadCombined(file string, in io.Reader, form LogForm, env CallEnv) (*Calls,
 
 // parseCombined reads: host ident user [02/Jan/2006:15:04:05 -0700] "GET /path HTTP/1.1" 200 ...
 func parseCombined(line string) (c call, status int64, ok bool) {
-	c.Limit, c.Remaining, c.Records, c.Calls, c.OK = -1, -1, -1, -1, -1
+	c.Limit, c.Remaining, c.Records, c.Calls, c.OK, c.resetIn = -1, -1, -1, -1, -1, -1
 	head, rest, ok := strings.Cut(line, " [")
 	if !ok {
 		return c, 0, false
@@ -349,9 +361,13 @@ func (r *callReader) set(c *call, status *int64, column string, l *corpus.Leaf) 
 	case "job":
 		c.Job = r.intern(s)
 	case "start", "reset":
+		if f, err := strconv.ParseFloat(s, 64); column == "reset" && err == nil && f >= 0 && f < 1e8 {
+			c.resetIn = int64(math.Round(f)) // seconds left
+			return true
+		}
 		t, ok := parseCallTime(s)
 		if !ok {
-			return bad("a time: RFC 3339 with its offset, a date, or Unix seconds or milliseconds")
+			return bad("a time: RFC 3339 with its offset, a date, or Unix seconds or milliseconds" + map[bool]string{true: "; or the seconds left"}[column == "reset"])
 		}
 		if column == "start" {
 			c.Start = t
@@ -408,6 +424,9 @@ func (r *callReader) finish(c *call, status int64) bool {
 	if c.Limit == 0 {
 		r.fail(c.where, "limit", "a limit of zero")
 		return false
+	}
+	if c.resetIn >= 0 {
+		c.Reset = c.Start.Add(time.Duration(c.resetIn) * time.Second).Truncate(time.Second)
 	}
 	if r.form.Form != "windows" {
 		c.Endpoint = r.intern(provenance.EndpointFamily(c.Endpoint))
@@ -504,7 +523,8 @@ func (r *callReader) take(c call) {
 		r.calls = append(r.calls, c)
 		return
 	}
-	start := c.Start.Unix()
+	at := c.Start
+	start := at.Unix()
 	start -= ((start % r.form.Window) + r.form.Window) % r.form.Window
 	k := slot{c.Credential, c.Endpoint, c.Job, start}
 	i, ok := r.slots[k]
@@ -513,9 +533,16 @@ func (r *callReader) take(c call) {
 		r.slots[k] = i
 		c.Start, c.Seconds = time.Unix(start, 0).UTC(), r.form.Window
 		r.calls = append(r.calls, c)
+		k.start = 0
+		if old, had := r.filled[k]; had && r.calls[old].Start.Before(c.Start) {
+			r.calls[old].series = nil // a log is in the order of time
+		}
+		r.filled[k] = i
+		r.calls[i].count(at, &c)
 		return
 	}
 	w := &r.calls[i]
+	w.count(at, &c)
 	w.Calls += c.Calls
 	w.OK += c.OK
 	w.Throttled += c.Throttled
@@ -529,4 +556,23 @@ func (r *callReader) take(c call) {
 	if c.Reset.After(w.Reset) {
 		w.Reset = c.Reset
 	}
+}
+
+const maxSeries = 8 // limits and resets within one window
+
+// count follows the counters that the headers of single calls show.
+func (w *call) count(at time.Time, c *call) {
+	if c.Remaining < 0 || c.Limit < 0 || c.Reset.IsZero() {
+		return
+	}
+	reset := c.Reset.Unix()
+	i := slices.IndexFunc(w.series, func(s series) bool { return s.limit == c.Limit && s.reset == reset })
+	if i < 0 {
+		if len(w.series) == maxSeries {
+			return
+		}
+		i, w.series = len(w.series), append(w.series, series{limit: c.Limit, reset: reset})
+	}
+	w.series[i].Add(at, c.Remaining)
+	w.Counters = max(w.Counters, w.series[i].Least())
 }

@@ -239,13 +239,45 @@ func TestCombined(t *testing.T) {
 	}
 }
 
+// A log that is rolled up keeps how many counters its headers show, of each limit
+// and reset for itself, whether reset is a time or the seconds left.
+func TestRollUpCountsCounters(t *testing.T) {
+	header := "credential,endpoint,time,status,limit,remaining,reset"
+	line := func(second int, limit, remaining int, reset string) string {
+		return fmt.Sprintf("k,/search,2023-03-06T18:%02d:%02dZ,200,%d,%d,%s", second/60, second%60, limit, remaining, reset)
+	}
+	const end = "1678126500" // 18:15
+	for name, c := range map[string]struct {
+		lines []string
+		want  int64
+	}{
+		"one counter":              {[]string{line(0, 450, 449, end), line(100, 450, 448, end), line(200, 450, 440, end)}, 1},
+		"two":                      {[]string{line(0, 450, 449, end), line(100, 450, 449, end), line(200, 450, 440, end)}, 2},
+		"two, with the time left":  {[]string{line(0, 450, 440, "900"), line(100, 450, 449, "800"), line(200, 450, 439, "700")}, 2},
+		"too close to tell":        {[]string{line(0, 450, 440, end), line(20, 450, 449, end)}, 1},
+		"two limits":               {[]string{line(0, 450, 440, end), line(100, 900, 899, end)}, 1},
+		"two stretches of a limit": {[]string{line(0, 450, 0, "1678125700"), line(100, 450, 449, end)}, 1},
+		"three, with gaps":         {[]string{line(0, 450, 1, end), line(100, 450, 2, end), line(150, 450, 0, end), line(240, 450, 3, end)}, 3},
+		"no limit in the headers":  {[]string{"k,/search,2023-03-06T18:00:00Z,200,,5,", "k,/search,2023-03-06T18:05:00Z,200,,6,"}, 0},
+	} {
+		got, err := ReadCalls("c.csv", rows(header, c.lines...), LogForm{Form: "log", Window: 900}, callEnv())
+		if err != nil || len(got.Windows) != 1 {
+			t.Fatalf("%s: got %+v, %v", name, got, err)
+		}
+		if n := got.Windows[0].Counters; n != c.want {
+			t.Errorf("%s: got %d counters, want %d", name, n, c.want)
+		}
+	}
+}
+
 // The leaf that is written by hand is the canonical encoding.
 func TestLeafIsCanonical(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		num := rapid.Int64Range(-1, 1<<50)
 		w := provenance.CallWindow{Credential: provenance.CredentialLabel(rapid.String().Draw(t, "c")), Endpoint: rapid.String().Draw(t, "e"), Job: rapid.String().Draw(t, "j"),
 			Start: time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "s"), rapid.Int64Range(0, 999_999).Draw(t, "us")*1000).UTC(), Seconds: num.Draw(t, "n"), Calls: num.Draw(t, "n"),
-			OK: num.Draw(t, "n"), Throttled: num.Draw(t, "n"), Limit: num.Draw(t, "n"), Remaining: num.Draw(t, "n"), Records: num.Draw(t, "n")}
+			OK: num.Draw(t, "n"), Throttled: num.Draw(t, "n"), Limit: num.Draw(t, "n"), Remaining: num.Draw(t, "n"), Records: num.Draw(t, "n"),
+			Counters: rapid.Int64Range(0, 3).Draw(t, "counters")}
 		if rapid.Bool().Draw(t, "reset") {
 			w.Reset = w.Start.Add(time.Minute)
 		}

@@ -15,6 +15,7 @@ type window struct {
 	start, end, reset                int64 // reset 0: unknown
 	calls, ok, throttled             int64
 	limit, remaining, records        int64 // -1: unknown
+	counters                         int64 // 0: unknown
 }
 
 // interned numbers strings; 0 is "".
@@ -84,7 +85,7 @@ func (r *run) readCalls(ctx context.Context) error {
 		}
 		block = append(block, window{app: r.names.id(cmp.Or(string(c.App), "undeclared")), source: r.names.id(cmp.Or(string(c.Source), "undeclared")),
 			endpoint: r.names.id(provenance.EndpointFamily(w.Endpoint)), cred: r.names.id(string(w.Credential)), job: r.names.id(w.Job),
-			start: w.Start.Unix(), end: w.Until().Unix(), calls: w.Calls, ok: w.OK, throttled: w.Throttled, limit: w.Limit, remaining: w.Remaining, records: w.Records})
+			start: w.Start.Unix(), end: w.Until().Unix(), calls: w.Calls, ok: w.OK, throttled: w.Throttled, limit: w.Limit, remaining: w.Remaining, records: w.Records, counters: w.Counters})
 		x := &block[len(block)-1]
 		if !w.Reset.IsZero() {
 			x.reset = w.Reset.Unix()

@@ -313,6 +313,24 @@ func TestLimitByUserIsNoBoundForAPool(t *testing.T) {
 	}
 }
 
+// Counters that one label's own headers show are a finding, windows that touch as
+// one.
+func TestCountersOfALabel(t *testing.T) {
+	w := func(start string, counters int64) provenance.CallWindow {
+		c := call("a", start, 900, 10, 0)
+		c.Counters = counters
+		return c
+	}
+	q := ask(t, Facts{Book: small(t, false), Calls: seq(w("2022-01-10T10:00:00Z", 2), w("2022-01-10T10:15:00Z", 3), w("2022-01-10T10:30:00Z", 1), w("2022-01-10T11:00:00Z", 2))}, "pooling").Questions[0]
+	if q.Answer != Yes || len(q.Claims) != 2 {
+		t.Fatalf("got %s, %v", q.Answer, q.Claims)
+	}
+	v := q.Claims[0].Values
+	if v["scope"] != "headers" || v["credentials"] != 3 || v["until"] != "2022-01-10T10:30:00Z" || v["rule"] != countersRule || len(q.Claims[0].Evidence) == 0 {
+		t.Errorf("got %+v", q.Claims[0])
+	}
+}
+
 // A source whose limits counted by user at first: only what came since the change
 // is held against one limit, whether headers or a rule without a scope say it.
 func TestLimitScopeIsThatOfTheDay(t *testing.T) {

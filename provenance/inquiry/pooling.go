@@ -127,6 +127,9 @@ func counters(remaining []int64) int {
 // poolingRule is the version of the rules of this file, which claims cite.
 const poolingRule = "pooling/1"
 
+// countersRule is that of provenance.Counters.
+const countersRule = "counters/1"
+
 func (r *run) pooling() Question {
 	var q Question
 	r.groups(func(g []*window) {
@@ -309,5 +312,33 @@ func (r *run) headerPools(q *Question) {
 				count(int64(len(creds)), "label", "labels"))
 			q.Claims = append(q.Claims, c)
 		}
+		r.labelPools(g, q)
 	})
+}
+
+// labelPools says where the headers of a label's own calls show several counters
+// at once: in one window, which a log was rolled up to.
+func (r *run) labelPools(g []*window, q *Question) {
+	byLabel := map[int32][]*window{}
+	for _, w := range g {
+		if w.counters > 1 {
+			byLabel[w.cred] = append(byLabel[w.cred], w)
+		}
+	}
+	for _, cred := range slices.SortedFunc(maps.Keys(byLabel), func(a, b int32) int { return cmp.Compare(r.names.name(a), r.names.name(b)) }) {
+		for list := byLabel[cred]; len(list) > 0; {
+			p := pool{from: list[0].start, until: list[0].end, creds: []int32{cred}}
+			n := 0
+			for ; n < len(list) && list[n].start <= p.until; n++ { // windows that touch
+				w := list[n]
+				p.until, p.calls, p.longest, p.most = max(p.until, w.end), p.calls+w.calls, max(p.longest, w.end-w.start), max(p.most, int(w.counters))
+			}
+			list = list[n:]
+			c := r.poolClaim(g[0], p, "headers")
+			c.Values["rule"] = countersRule
+			c.Text = fmt.Sprintf("%s on %s, %s: the headers of %s show at least %d counters of one limit at once, from %s until %s",
+				r.names.name(g[0].app), r.names.name(g[0].source), word(r.names.name(g[0].endpoint)), r.names.name(cred), p.most, c.Values["from"], c.Values["until"])
+			q.Claims = append(q.Claims, c)
+		}
+	}
 }
