@@ -403,6 +403,9 @@ func (r *run) versionsIn(s provenance.SourceID) []provenance.Terms {
 		if t.Stated.IsZero() && !t.LastBefore.IsZero() && t.LastBefore.Before(from) {
 			from = t.LastBefore
 		}
+		if from.After(r.AsOf) {
+			continue // nobody could know it
+		}
 		if r.overlaps(provenance.Period{From: from, Until: t.Effective.Until}) || t.Effective.Contains(r.AsOf) {
 			out = append(out, t)
 		}

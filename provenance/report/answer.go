@@ -61,6 +61,7 @@ func viewAnswer(a inquiry.Answer, opt AnswerOptions) answerView {
 	v := answerView{Title: cmp.Or(a.Title, a.Inquiry), AsOf: a.AsOf.UTC().Format(time.DateOnly), Period: periodOf(a.Period), Size: a.Checkpoint.Size, Root: a.Checkpoint.Root,
 		Anchor: opt.Anchor, Version: opt.Version, Fingerprint: opt.Fingerprint, App: opt.App, Redacted: opt.Redacted}
 	yes, no, unknown, claims := 0, 0, 0, 0
+	told := map[string]int{}
 	for _, q := range a.Questions {
 		qv := questionView{ID: q.ID, Text: q.Text, Answer: q.Answer, Gaps: q.Gaps}
 		switch q.Answer {
@@ -83,6 +84,11 @@ func viewAnswer(a inquiry.Answer, opt AnswerOptions) answerView {
 			qv.Claims = append(qv.Claims, claimView{fmt.Sprintf("%s-%d", q.ID, i+1), c.Text, c.Origin, evidenceOf(c)})
 		}
 		for _, g := range q.Gaps {
+			if i, ok := told[g]; ok { // once, with every question that it bears on
+				v.Unknown[i].Question += ", " + q.ID
+				continue
+			}
+			told[g] = len(v.Unknown)
 			v.Unknown = append(v.Unknown, gapView{q.ID, g})
 		}
 		v.Questions = append(v.Questions, qv)
