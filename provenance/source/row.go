@@ -13,7 +13,9 @@ import (
 // named: the first of them that is there. A field of an array, such as
 // "messages[].content", is one part of the record for each element.
 var TextFields = []string{"text", "content", "full_text", "body", "selftext", "title", "message", "markdown", "prompt", "instruction",
-	"input", "question", "answer", "response", "completion", "output", "chosen", "rejected", "messages[].content", "conversations[].value"}
+	"input", "question", "answer", "response", "completion", "output", "chosen", "rejected", "messages[].content", "conversations[].value",
+	"messages[].content[].text", "prompt[].content", "completion[].content", "chosen[].content", "rejected[].content",
+	"[].content", "[].value", "[]"} // the last three of a row that is a list itself
 
 // idFields are where a generic row may have its id.
 var idFields = []string{"id", "_id", "uuid"}
