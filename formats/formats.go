@@ -370,6 +370,9 @@ func isCard(lower string) bool {
 // Files are the files in order.
 func (c *Corpus) Files() []*File { return c.files }
 
+// Options are those that the corpus is read with.
+func (c *Corpus) Options() Options { return c.opt }
+
 // Skipped are the files that were passed over as no data, then those in archives
 // that were read so far, by their endings: a.tar!*.png. It may be called
 // concurrently.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -111,8 +112,21 @@ func scriptParams(p testscript.Params) testscript.Params {
 			"pack":    pack,
 			"serve":   serve,
 			"cosign":  cosign,
+			"bundle":  bundle,
 		},
 	}
+}
+
+// bundle makes a tar archive of the files of a folder: bundle FOLDER OUT.
+func bundle(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: bundle FOLDER OUT")
+	}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	ts.Check(w.AddFS(os.DirFS(ts.MkAbs(args[0]))))
+	ts.Check(w.Close())
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b.Bytes(), 0o600))
 }
 
 // cosign is a witness: cosign NOTE TIME OUT signs a checkpoint as seen at a time,

@@ -12,6 +12,7 @@
 package clean
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -62,18 +63,62 @@ type Plan struct {
 	sums   *sums
 }
 
-// filePlan is what goes of one file.
+// filePlan is what goes of one file, or of a member of one.
 type filePlan struct {
-	file    *formats.File
-	members bool // it is a container, and matches are in what it contains
-	drop    rowSet
-	masks   []maskedRow // by row; none is in drop
-	rows    atomic.Int64
+	file      *formats.File
+	member    string // its path; file is the archive that holds it
+	drop      rowSet
+	masks     []maskedRow // by row; none is in drop
+	rows      atomic.Int64
+	uncounted bool // rows is not known
 
 	mu     sync.Mutex // while it is scanned
 	whole  string     // why nothing, or nothing more, could be read
 	unread []int64    // lines; sorted after the scan
 	state  fileState
+
+	members map[string]*filePlan // those of which something goes or was unread
+	order   []*filePlan          // the same, as they were met
+}
+
+// path is as in positions.
+func (f *filePlan) path() string { return cmp.Or(f.member, f.file.Path) }
+
+// of is the plan of a member, which is made where there is none.
+func (f *filePlan) of(path string) *filePlan {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.members[path]
+	if m == nil {
+		if f.members == nil {
+			f.members = map[string]*filePlan{}
+		}
+		m = &filePlan{file: f.file, member: path}
+		f.members[path] = m
+		f.order = append(f.order, m)
+	}
+	return m
+}
+
+// known is the plan of a member, or nil.
+func (f *filePlan) known(path string) *filePlan {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.members[path]
+}
+
+// all are the plans of files, each with those of its members behind it.
+func (p *Plan) all(yield func(*filePlan) bool) {
+	for _, f := range p.files {
+		if !yield(f) {
+			return
+		}
+		for _, m := range f.order {
+			if !yield(m) {
+				return
+			}
+		}
+	}
 }
 
 // maskedRow is a row some spans of which are masked.
@@ -103,7 +148,7 @@ func Find(ctx context.Context, c *formats.Corpus, scan Scanner, opt Options) (*P
 	}
 	g.end()
 	p.Unread, p.UnreadTotal, p.Rows = sum.Unread, sum.UnreadTotal, sum.Rows
-	for _, f := range p.files {
+	for f := range p.all {
 		slices.Sort(f.unread)
 	}
 	return p, p.settle(ctx, scan)
@@ -124,14 +169,14 @@ func (f *filePlan) setWhole(reason string) {
 	}
 }
 
-// of is the file of a path, or the one that contains it.
+// of is the plan of a path: of a file, or of a member of one.
 func (p *Plan) of(path string) *filePlan {
 	if f := p.byPath[path]; f != nil {
 		return f
 	}
 	for at := strings.LastIndexByte(path, '!'); at > 0; at = strings.LastIndexByte(path[:at], '!') {
 		if f := p.byPath[path[:at]]; f != nil {
-			return f
+			return f.of(path)
 		}
 	}
 	return nil
@@ -146,7 +191,7 @@ func (p *Plan) parts(ctx context.Context) iter.Seq2[corpus.Part, error] {
 			for part, err := range f.file.Parts(ctx) {
 				part.Seq = seq
 				seq++
-				part.Rows = f.noted(part.Rows)
+				part.Rows = p.noted(f, part.Rows)
 				if !yield(part, err) || err != nil {
 					return
 				}
@@ -155,13 +200,13 @@ func (p *Plan) parts(ctx context.Context) iter.Seq2[corpus.Part, error] {
 	}
 }
 
-func (f *filePlan) noted(rows iter.Seq2[*corpus.Row, error]) iter.Seq2[*corpus.Row, error] {
+func (p *Plan) noted(f *filePlan, rows iter.Seq2[*corpus.Row, error]) iter.Seq2[*corpus.Row, error] {
 	return func(yield func(*corpus.Row, error) bool) {
 		var n int64
 		defer func() { f.rows.Add(n) }()
 		for row, err := range rows {
 			if err != nil {
-				f.note(err)
+				p.note(f, err)
 			} else {
 				n++
 			}
@@ -172,10 +217,13 @@ func (f *filePlan) noted(rows iter.Seq2[*corpus.Row, error]) iter.Seq2[*corpus.R
 	}
 }
 
-func (f *filePlan) note(err error) {
+func (p *Plan) note(f *filePlan, err error) {
 	in, ok := err.(*corpus.InputError) //nolint:errorlint // what a part gives is not wrapped
 	if !ok {
 		return
+	}
+	if in.File != f.file.Path {
+		f = f.of(in.File)
 	}
 	if in.Whole {
 		f.setWhole(in.Reason)
@@ -200,9 +248,6 @@ func (g *gatherer) match(m *corpus.Match) error {
 	f := g.plan.of(m.File)
 	if f == nil {
 		return corpus.FileError(m.File, "a match in a file that is not of the corpus")
-	}
-	if m.File != f.file.Path {
-		f.members = true
 	}
 	if f != g.file || m.Row != g.at.row {
 		g.end()

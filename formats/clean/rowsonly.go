@@ -27,9 +27,9 @@ func (p *Plan) WriteRows(path string) error {
 			batch = batch[:0]
 			return err
 		}
-		for _, f := range p.files {
+		for f := range p.all {
 			for row := range f.drop.all {
-				if batch = append(batch, GoneRow{f.file.Path, row}); len(batch) == cap(batch) {
+				if batch = append(batch, GoneRow{f.path(), row}); len(batch) == cap(batch) {
 					if err := flush(); err != nil {
 						return err
 					}

@@ -20,14 +20,14 @@ func (p *Plan) settle(ctx context.Context, scan Scanner) error {
 			return err
 		}
 	}
-	for _, f := range p.files {
+	for f := range p.all {
 		f.giveUp(func(m *maskedRow) bool { return m.open })
 	}
 	return nil
 }
 
 func (p *Plan) anyOpen() bool {
-	for _, f := range p.files {
+	for f := range p.all {
 		if f.anyOpen() {
 			return true
 		}
@@ -60,7 +60,7 @@ func (p *Plan) round(ctx context.Context, scan Scanner) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range p.files {
+	for f := range p.all {
 		for i := range f.masks {
 			if m := &f.masks[i]; m.open {
 				p.again(m, left[f][m.row])
@@ -171,7 +171,7 @@ func (p *Plan) maskedParts(ctx context.Context, hopeless *doubtful) iter.Seq2[co
 	return func(yield func(corpus.Part, error) bool) {
 		seq := 0
 		for _, f := range p.files {
-			if !f.anyOpen() {
+			if !f.anyOpen() && !slices.ContainsFunc(f.order, (*filePlan).anyOpen) {
 				continue
 			}
 			for part, err := range f.file.Parts(ctx) {
@@ -192,6 +192,12 @@ func (p *Plan) maskedRows(f *filePlan, rows iter.Seq2[*corpus.Row, error], hopel
 		for row, err := range rows {
 			if err != nil {
 				continue // it was listed when it was read first
+			}
+			f := f
+			if row.File != f.file.Path {
+				if f = f.known(row.File); f == nil {
+					continue
+				}
 			}
 			m := f.mask(row.Number)
 			if m == nil || !m.open {

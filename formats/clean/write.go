@@ -31,7 +31,7 @@ func (f *filePlan) stat() {
 	if f.file.IsRemote() {
 		return // what is read of one is always of one content
 	}
-	if st, err := os.Stat(f.path()); err == nil && f.file.Path != "-" {
+	if st, err := os.Stat(f.disk()); err == nil && f.file.Path != "-" {
 		f.state = fileState{st.Size(), st.ModTime()}
 	}
 }
@@ -41,11 +41,11 @@ func (f *filePlan) changed() bool {
 	if f.file.Path == "-" || f.whole != "" || f.file.IsRemote() {
 		return false
 	}
-	st, err := os.Stat(f.path())
+	st, err := os.Stat(f.disk())
 	return err != nil || f.state != fileState{st.Size(), st.ModTime()}
 }
 
-func (f *filePlan) path() string { return filepath.FromSlash(f.file.Path) }
+func (f *filePlan) disk() string { return filepath.FromSlash(f.file.Path) }
 
 // errChanged ends the writing of a file that is no longer what was scanned.
 var errChanged = errors.New("changed while it was read; nothing of it was written")
@@ -106,7 +106,9 @@ func (p *Plan) List() []FileReceipt {
 		if r.Action = Listed; f.whole != "" {
 			r.Action = Unread
 		}
-		r.RowsDropped, r.RowsMasked = f.drop.n, int64(len(f.masks))
+		for _, m := range append(f.order, f) {
+			r.RowsDropped, r.RowsMasked = r.RowsDropped+m.drop.n, r.RowsMasked+int64(len(m.masks))
+		}
 		out = append(out, r)
 	}
 	return out
@@ -116,30 +118,34 @@ func (p *Plan) List() []FileReceipt {
 // any is.
 func (p *Plan) check(ctx context.Context) error {
 	for _, f := range p.files {
-		if f.whole != "" || !p.touched(f) {
-			continue
-		}
-		if f.members {
-			return &NoWriterError{f.file.Path, "an archive"}
-		}
-		raw, err := f.file.OpenRaw(ctx, io.Discard)
-		if err != nil {
-			return err
-		}
-		format, ok := raw.Format, raw.Cuts() || slices.Contains([]string{"arrow", "parquet", "warc"}, raw.Format)
-		if err := raw.Close(); err != nil {
-			return err
-		}
-		if !ok {
-			return &NoWriterError{f.file.Path, format}
-		}
-		if c, err := formats.Compress(raw.Codec, io.Discard); err != nil {
-			return &NoWriterError{f.file.Path, raw.Codec}
-		} else if err := c.Close(); err != nil {
-			return err
+		if f.whole == "" && p.touched(f) {
+			if err := p.checkFile(ctx, f); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// checkFile holds that a file can be written. Of an archive that goes for itself
+// alone, not for its members.
+func (p *Plan) checkFile(ctx context.Context, f *filePlan) error {
+	raw, err := f.file.OpenRaw(ctx, io.Discard)
+	if err != nil {
+		return err
+	}
+	format, ok := raw.Format, raw.Cuts() || slices.Contains([]string{"arrow", "parquet", "tar", "warc"}, raw.Format)
+	if err := raw.Close(); err != nil {
+		return err
+	}
+	if !ok {
+		return &NoWriterError{f.file.Path, format}
+	}
+	c, err := formats.Compress(raw.Codec, io.Discard)
+	if err != nil {
+		return &NoWriterError{f.file.Path, raw.Codec}
+	}
+	return c.Close()
 }
 
 // goes reports whether rows of the file go or are masked.
@@ -147,13 +153,18 @@ func (f *filePlan) goes() bool { return f.drop.n > 0 || len(f.masks) > 0 }
 
 // touched reports whether the file is written otherwise than as it is.
 func (p *Plan) touched(f *filePlan) bool {
-	return f.goes() || len(f.unread) > 0 && !p.opt.KeepUnread
+	return f.goes() || len(f.unread) > 0 && !p.opt.KeepUnread || slices.ContainsFunc(f.order, func(m *filePlan) bool {
+		return p.touched(m) || m.whole != "" && !p.opt.KeepUnread
+	})
 }
 
 func (f *filePlan) receipt() FileReceipt {
 	r := FileReceipt{File: f.file.Path, Rows: f.rows.Load(), BytesBefore: f.file.Size, RowsUnread: int64(len(f.unread))}
 	if f.whole != "" {
 		r.Reason = &f.whole
+	}
+	for _, m := range f.order {
+		r.RowsUnread += int64(len(m.unread))
 	}
 	return r
 }
@@ -167,7 +178,7 @@ type writer struct {
 // file writes one file, or says why not.
 func (w *writer) file(ctx context.Context, f *filePlan, name string) (FileReceipt, error) {
 	r := f.receipt()
-	if f.whole != "" && (!w.opt.KeepUnread || f.goes()) {
+	if f.whole != "" && (!w.opt.KeepUnread || f.goes() || slices.ContainsFunc(f.order, (*filePlan).goes)) {
 		r.Action = Unread
 		w.progress(f.file.Size)
 		return r, nil
@@ -225,7 +236,7 @@ func (w *writer) copy(ctx context.Context, f *filePlan, out string, r *FileRecei
 	}
 	defer src.Close()
 	r.Action = Copied
-	if w.opt.Link && f.file.Path != "-" && !f.file.IsRemote() && link(f.path(), out) == nil {
+	if w.opt.Link && f.file.Path != "-" && !f.file.IsRemote() && link(f.disk(), out) == nil {
 		r.Action = Linked
 		_, err = copyAll(ctx, sum, src)
 	} else {
@@ -252,7 +263,7 @@ func (f *filePlan) open(ctx context.Context) (io.ReadCloser, error) {
 	case f.file.IsRemote():
 		return f.file.Stored()
 	case f.file.Path != "-":
-		return os.Open(f.path())
+		return os.Open(f.disk())
 	}
 	raw, err := f.file.OpenRaw(ctx, io.Discard)
 	if err != nil {
@@ -307,6 +318,8 @@ func (w *writer) clean(ctx context.Context, f *filePlan, out string, r *FileRece
 		switch raw.Format {
 		case "arrow":
 			err = w.arrow(ctx, f, raw, to, r)
+		case "tar":
+			err = w.tar(ctx, f, raw, to, r)
 		case "warc":
 			err = w.warc(ctx, f, raw, to, r)
 		case "parquet":
@@ -454,7 +467,7 @@ func (d *decider) masked(ok bool, spans int) {
 // end holds that the rows were those that were scanned, and that some are left.
 func (d *decider) end() error {
 	switch {
-	case d.seen != d.f.rows.Load()+int64(len(d.f.unread)), d.r.RowsDropped < d.f.drop.n, len(d.masks) > 0:
+	case !d.f.uncounted && d.seen != d.f.rows.Load()+int64(len(d.f.unread)), d.r.RowsDropped < d.f.drop.n, len(d.masks) > 0:
 		return errChanged
 	case d.kept == 0:
 		return errEmpty
