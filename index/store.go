@@ -76,7 +76,8 @@ type meta struct {
 
 // InitOptions say how a store is made.
 type InitOptions struct {
-	Private bool // every digest that is kept or shown is keyed
+	Private bool   // every digest that is kept or shown is keyed
+	Like    string // a store whose key this one gets too, and which says whether it is private; "": a key of its own
 	Now     time.Time
 	FS      segment.FS // nil: the operating system's
 }
@@ -89,6 +90,18 @@ func Init(dir string, opt InitOptions) error {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "secret")); err == nil {
 		return fmt.Errorf("%s: a store %w", dir, fs.ErrExist)
+	}
+	var key [32]byte
+	rand.Read(key[:])
+	if opt.Like != "" {
+		v, err := OpenView(opt.Like)
+		if err != nil {
+			return fmt.Errorf("%s: %w", opt.Like, err)
+		}
+		key, opt.Private = v.Keys.secret, v.Private
+		if err := v.Close(); err != nil {
+			return err
+		}
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -116,8 +129,6 @@ func Init(dir string, opt InitOptions) error {
 	if err := w.writeSnapshot(); err != nil {
 		return err
 	}
-	var key [32]byte
-	rand.Read(key[:])
 	return segment.WriteFile(opt.FS, filepath.Join(dir, "secret"), []byte(hex.EncodeToString(key[:])+"\n"))
 }
 

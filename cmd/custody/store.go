@@ -20,7 +20,7 @@ func storeCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "store",
 		GroupID: "keep",
-		Short:   "Make, describe, check and compact a store",
+		Short:   "Make, describe, check, compact and merge stores",
 		Long: `A store is one folder with the fingerprints of the records that were ingested,
 and the facts about them. It holds no text. Its place is --store, else
 $CUSTODY_STORE, else .custody.`,
@@ -28,7 +28,7 @@ $CUSTODY_STORE, else .custody.`,
 		Args:    oneOfVerbs,
 		RunE:    subVerbs,
 	}
-	cmd.AddCommand(storeInitCmd(a), storeInfoCmd(a), storeCheckCmd(a), storeCompactCmd(a))
+	cmd.AddCommand(storeInitCmd(a), storeInfoCmd(a), storeCheckCmd(a), storeCompactCmd(a), storeMergeCmd(a))
 	return cmd
 }
 
@@ -39,16 +39,25 @@ func (a *app) writer(verb string) index.WriterOptions {
 
 func storeInitCmd(a *app) *cobra.Command {
 	var private bool
+	var like string
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make an empty store",
 		Long: `Makes an empty store. In a private store every digest that is kept or shown is
 keyed with a secret of the store: a plain digest of a short post can be guessed.
-Whether a store is private can't be changed later.`,
-		Example: examples("custody store init", "custody store init --private --store /srv/custody"),
+Whether a store is private can't be changed later.
+
+--like makes a store with the key of another, so that credentials and authors have
+the same hashes in both and custody store merge can join them: for the hosts or
+products of one company. Who has the key can test whether a guessed token or author
+is in any of these stores.`,
+		Example: examples("custody store init", "custody store init --private --store /srv/custody", "custody store init --like /srv/custody --store product-b"),
 		Args:    exactly(0, "no arguments; the folder is given with --store"),
 		RunE: func(*cobra.Command, []string) error {
-			err := index.Init(a.store, index.InitOptions{Private: private, Now: a.now()})
+			if like != "" && private {
+				return hinted(errors.New("--private with --like: the other store says whether it is"), "give one of them")
+			}
+			err := index.Init(a.store, index.InitOptions{Private: private, Like: like, Now: a.now()})
 			if errors.Is(err, fs.ErrExist) {
 				return hinted(err, "describe it with: custody store info")
 			}
@@ -65,6 +74,7 @@ Whether a store is private can't be changed later.`,
 		},
 	}
 	cmd.Flags().BoolVar(&private, "private", false, "key every digest with a secret of the store")
+	cmd.Flags().StringVar(&like, "like", "", "take the key of the store in `DIR`, so that both can be merged")
 	return cmd
 }
 
@@ -144,7 +154,7 @@ those can be ingested again.`,
 		Args:    exactly(0, "no arguments; the folder is given with --store"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p := a.ui.Progress("check")
-			r, err := index.Check(cmd.Context(), a.store, a.writer("store check"), func(done, total int64) { p.Update(done, total, nil) })
+			r, err := index.Check(cmd.Context(), a.store, a.writer("store check"), func(done, total int64) { p.Update(done, total, func() string { return "taken over" }) })
 			p.Done()
 			if err != nil && !errors.Is(err, context.Canceled) {
 				return err
@@ -240,5 +250,56 @@ may read meanwhile, and what was interrupted leaves the store as it was.`,
 			}
 			return nil
 		},
+	}
+}
+
+func storeMergeCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "merge DIR",
+		Short: "Add what another store holds",
+		Long: `Adds to the store what the store in DIR holds and it does not: records with their
+fetches, facts, datasets with their matches, background sets. DIR is only read. Both
+have to be made with the same key: see custody store init --like. All of it becomes
+part of the store in one step; merging again adds nothing.
+
+Of a fact that both state differently the one that was recorded later stands. What
+is taken over is recorded now, in this store's ledger: keep DIR, or its exported
+ledger, for what it proves of earlier times.`,
+		Example: examples("custody store merge /mnt/host-b/.custody", "custody store merge product-b --store company --json"),
+		Args:    exactly(1, "one DIR, another store"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			start := a.now()
+			p := a.ui.Progress("merge")
+			sum, err := index.Join(cmd.Context(), a.store, args[0], a.writer("merge"), func(done, total int64) { p.Update(done, total, func() string { return "taken over" }) })
+			if err == nil {
+				err = index.Compact(cmd.Context(), a.store, a.writer("merge"), false, nil)
+			}
+			p.Done()
+			sum.Seconds = a.now().Sub(start).Seconds()
+			switch {
+			case errors.Is(err, index.ErrOtherKey):
+				return hinted(err, "stores that are to be merged are made with: custody store init --like DIR")
+			case err != nil && !sum.Complete:
+				return hinted(err, "nothing was added")
+			case err != nil:
+				return err
+			}
+			return a.answer(sum, func(w io.Writer) { printJoined(w, sum) })
+		},
+	}
+}
+
+func printJoined(w io.Writer, s index.Joined) {
+	fmt.Fprintf(w, "%s: %s new, %s new, of %s\n", ui.Clean(s.From), ui.Count(s.Records, "record"), ui.Count(s.Versions, "version"), ui.Count(s.Fetches, "fetch|fetches"))
+	fmt.Fprintf(w, "  %s", ui.Count(s.Facts, "fact"))
+	if s.Older > 0 {
+		fmt.Fprintf(w, ", %s here since otherwise", ui.Count(s.Older, "more is stated|more are stated"))
+	}
+	fmt.Fprintln(w)
+	for _, name := range s.Background {
+		fmt.Fprintf(w, "  background %s\n", ui.Clean(name))
+	}
+	for _, name := range s.Kept {
+		fmt.Fprintf(w, "  background %s: a set of this name is here, and stays as it is\n", ui.Clean(name))
 	}
 }

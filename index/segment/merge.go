@@ -66,6 +66,10 @@ type merge struct {
 	fetch    []uint32            // new row -> fetch, or fetches + set
 	sets     [][]uint32          //
 	setIndex map[string]uint32   //
+
+	// of an adoption alone, by the input's text:
+	bases []uint32 // its new base
+	bare  []bool   // it loses its postings
 }
 
 func newMerge(in []*Segment) *merge {
@@ -323,8 +327,10 @@ func (m *merge) writeTexts(s *sink) {
 	for _, h := range m.home {
 		s.u32(base)
 		in := m.in[h.seg]
-		base += u32at(in.base, int(h.row)+1) - u32at(in.base, int(h.row))
-		bodyless = bodyless || in.Bodyless(uint32(h.row))
+		if !m.isBare(h) {
+			base += u32at(in.base, int(h.row)+1) - u32at(in.base, int(h.row))
+		}
+		bodyless = bodyless || m.bodyless(h)
 	}
 	s.u32(base)
 	s.begin(secN2)
@@ -335,8 +341,8 @@ func (m *merge) writeTexts(s *sink) {
 		s.begin(secLens)
 		for _, h := range m.home {
 			n := uint32(0)
-			if in := m.in[h.seg]; len(in.lens) > 0 {
-				n = u32at(in.lens, int(h.row))
+			if m.bodyless(h) {
+				_, n = m.in[h.seg].Symbols(uint32(h.row))
 			}
 			s.u32(n)
 		}
@@ -346,6 +352,11 @@ func (m *merge) writeTexts(s *sink) {
 		s.u32(v)
 	}
 }
+
+// isBare reports whether a text loses its postings, for the store has them.
+func (m *merge) isBare(h rowRef) bool { return m.bare != nil && m.bare[h.row] }
+
+func (m *merge) bodyless(h rowRef) bool { return m.isBare(h) || m.in[h.seg].Bodyless(uint32(h.row)) }
 
 func (m *merge) writeRows(s *sink) {
 	s.begin(secIDOff)
@@ -436,10 +447,15 @@ func writeSets(s *sink, sets [][]uint32) {
 }
 
 func (m *merge) writePostings(s *sink) {
-	winnow := m.family(func(in *Segment) *Postings { return &in.Winnow }, func(seg int, v uint32) uint32 { return v + m.symbase[seg] })
+	symbol := func(seg int, v uint32) uint32 { return v + m.symbase[seg] }
 	text := func(seg int, v uint32) uint32 { return m.texts[seg][v] }
+	short := text
+	if m.bare != nil {
+		symbol, short = m.adoptedSymbol, m.adoptedShort
+	}
+	winnow := m.family(func(in *Segment) *Postings { return &in.Winnow }, symbol)
 	keys := m.family(func(in *Segment) *Postings { return &in.Keys }, text)
-	anchors := m.family(func(in *Segment) *Postings { return &in.Anchors }, text)
+	anchors := m.family(func(in *Segment) *Postings { return &in.Anchors }, short)
 	m.sealed.Postings, m.sealed.Keys = winnow.n, keys.n+anchors.n
 	s.writePostings(secWinnow, secWinnowDir, winnow)
 	s.writePostings(secKeys, secKeysDir, keys)
@@ -452,11 +468,28 @@ func (m *merge) writePostings(s *sink) {
 func (m *merge) twins() table {
 	var c collector
 	for t, h := range m.home {
-		if in := m.in[h.seg]; in.Bodyless(uint32(h.row)) {
-			c.add(binary.BigEndian.Uint64(in.N2(uint32(h.row))), uint32(t))
+		if m.bodyless(h) {
+			c.add(binary.BigEndian.Uint64(m.in[h.seg].N2(uint32(h.row))), uint32(t))
 		}
 	}
 	return c.sorted()
+}
+
+// adoptedSymbol is where a symbol comes to lie.
+func (m *merge) adoptedSymbol(_ int, v uint32) uint32 {
+	t, pos, ok := m.in[0].TextAt(v)
+	if !ok || m.bare[t] || m.texts[0][t] == left {
+		return left
+	}
+	return m.bases[t] + pos
+}
+
+// adoptedShort is what a text with an anchor becomes.
+func (m *merge) adoptedShort(_ int, t uint32) uint32 {
+	if m.bare[t] {
+		return left
+	}
+	return m.texts[0][t]
 }
 
 // merged is one family of postings over all inputs, renumbered.
@@ -476,7 +509,7 @@ func (m *merge) family(get func(in *Segment) *Postings, value func(seg int, v ui
 		f.from = append(f.from, p)
 		f.n += int64(p.n)
 	}
-	if len(m.guests) > 0 {
+	if len(m.guests) > 0 || m.bare != nil {
 		f.n = 0
 		for h := range 1 << 16 {
 			f.n += int64(len(f.bucket(h)))
@@ -492,9 +525,13 @@ func (f *merged) bucket(h int) []uint64 {
 	for seg, p := range f.from {
 		at := len(f.buf)
 		f.buf = p.appendBucket(h, f.buf)
-		for i, x := range f.buf[at:] {
-			f.buf[at+i] = x&^0xffffffff | uint64(f.value(seg, uint32(x)))
+		kept := f.buf[:at]
+		for _, x := range f.buf[at:] {
+			if v := f.value(seg, uint32(x)); v != left {
+				kept = append(kept, x&^0xffffffff|uint64(v))
+			}
 		}
+		f.buf = kept
 	}
 	slices.Sort(f.buf)
 	f.buf = slices.Compact(f.buf)
