@@ -40,7 +40,7 @@ var layers = map[string]layer{
 	"formats":                   {ours: []string{"provenance/corpus"}, others: []string{"github.com/pierrec/lz4/v4", "github.com/andybalholm/brotli", "github.com/parquet-go", "github.com/apache/arrow-go", "github.com/google/flatbuffers", "github.com/google/licensecheck", "github.com/github/go-spdx/v2", "go.yaml.in/yaml/v3", "github.com/klauspost/compress", "github.com/dsnet/compress", "github.com/ulikunitz/xz", "github.com/valyala/fastjson", "golang.org/x/text", "golang.org/x/sys"}},
 	"formats/remote":            {ours: []string{"formats"}, others: []string{"gocloud.dev", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "github.com/Azure/azure-sdk-for-go", "golang.org/x/oauth2"}},
 	"formats/remote/remotetest": {},
-	"formats/clean":             {ours: []string{"formats", "provenance/corpus"}, others: []string{"github.com/parquet-go", "github.com/apache/arrow-go"}},
+	"formats/clean":             {ours: []string{"formats", "provenance/corpus"}, others: []string{"github.com/parquet-go", "github.com/apache/arrow-go", "github.com/klauspost/compress"}},
 	"formats/export":            {ours: []string{"provenance", "provenance/corpus"}, others: []string{"github.com/parquet-go"}},
 	"formats/formattest":        {ours: []string{"formats", "provenance/corpus"}, others: []string{"github.com/klauspost/compress", "github.com/ulikunitz/xz", "github.com/parquet-go"}},
 
