@@ -28,6 +28,7 @@ var layers = map[string]layer{
 	"provenance":          {},
 	"provenance/corpus":   {},
 	"provenance/source":   {ours: []string{"provenance", "provenance/corpus"}, others: []string{"golang.org/x/tools", "golang.org/x/text", "github.com/valyala/fastjson"}},
+	"provenance/licence":  {},
 	"provenance/policy":   {ours: []string{"provenance", "provenance/corpus"}},
 	"provenance/declare":  {ours: []string{"provenance", "provenance/corpus", "provenance/inquiry", "provenance/policy"}, others: []string{"go.yaml.in/yaml/v3", "github.com/github/go-spdx"}},
 	"provenance/ledger":   {ours: []string{"provenance", "provenance/folder"}, others: []string{"golang.org/x/mod", "golang.org/x/crypto"}},
@@ -55,7 +56,7 @@ var layers = map[string]layer{
 
 	"cmd/internal/ui": {others: []string{"golang.org/x/term"}},
 	"cmd/custody": {ours: []string{"cmd/internal/ui", "formats", "formats/clean", "formats/export", "formats/remote", "index", "index/fingerprint", "index/ingest", "index/scan", "index/segment",
-		"provenance", "provenance/capture", "provenance/corpus", "provenance/declare", "provenance/evidence", "provenance/inquiry", "provenance/ledger", "provenance/policy",
+		"provenance", "provenance/capture", "provenance/corpus", "provenance/declare", "provenance/evidence", "provenance/inquiry", "provenance/ledger", "provenance/licence", "provenance/policy",
 		"provenance/report", "provenance/source"}, others: []string{"github.com/spf13", "github.com/gofrs/flock", "golang.org/x/mod"}, program: true},
 }
 

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,6 +21,7 @@ import (
 	"custody/index/scan"
 	"custody/provenance/corpus"
 	"custody/provenance/declare"
+	"custody/provenance/licence"
 	"custody/provenance/policy"
 	"custody/provenance/report"
 	"custody/provenance/source"
@@ -303,6 +306,20 @@ func addLicences(sum *corpus.Summary, licences []corpus.Licence) {
 		}
 		sum.Findings = append(sum.Findings, fmt.Sprintf("%s says %s; %s of %s; its terms %s, whatever licence stands beside the data", l.File, l.Expression,
 			ui.Count(s.Rows, "row is|rows are"), s.Source, says))
+	}
+	for _, theirs := range slices.Sorted(maps.Keys(sum.ByLicence)) {
+		if theirs == "unknown" {
+			continue
+		}
+		rows := sum.ByLicence[theirs]
+		v := licence.Check(theirs, l.Expression)
+		sum.LicenceChecks = append(sum.LicenceChecks, corpus.LicenceCheck{File: l.File, Dataset: l.Expression, Rows: rows, Licence: theirs, Granted: string(v.Granted), Why: v.Why, Source: v.Source})
+		switch v.Granted {
+		case licence.No:
+			sum.Findings = append(sum.Findings, fmt.Sprintf("%s says %s; %s under %s, which %s (%s)", l.File, l.Expression, ui.Count(rows, "row came|rows came"), theirs, v.Why, v.Source))
+		case licence.Unknown:
+			sum.Findings = append(sum.Findings, fmt.Sprintf("%s says %s; %s under %s: whether that can be granted for them is unknown", l.File, l.Expression, ui.Count(rows, "row came|rows came"), theirs))
+		}
 	}
 }
 

@@ -136,7 +136,7 @@ type rowAt struct {
 func newTotals(opt Options) *totals {
 	t := &totals{opt: opt, bySource: map[string]*sourceTotal{}, byFile: map[string]int64{}, rowHas: map[string]bool{}, said: map[string]provenance.Right{}, scanned: map[string]bool{}, other: map[string]bool{}}
 	t.sum = corpus.Summary{Schema: "custody.scan/1", Dataset: opt.Dataset, ByVerdict: map[string]int64{}, BySource: []corpus.SourceCount{},
-		ByTerms: map[string]int64{}, ByLicence: map[string]int64{}, ByFile: []corpus.FileCount{}, Licences: []corpus.Licence{}, Findings: []string{},
+		ByTerms: map[string]int64{}, ByLicence: map[string]int64{}, ByFile: []corpus.FileCount{}, Licences: []corpus.Licence{}, LicenceChecks: []corpus.LicenceCheck{}, Findings: []string{},
 		Fields: corpus.FieldsSeen{Scanned: []string{}, NotScanned: []string{}}, Skipped: []string{}, Unread: []corpus.Unread{}, Reasons: []string{}}
 	for _, v := range corpus.Verdicts {
 		t.sum.ByVerdict[v.String()] = 0

@@ -111,6 +111,18 @@ type Licence struct {
 	Evidence   string `json:"evidence"`
 }
 
+// LicenceCheck says whether the licence that stands beside the data can be granted
+// for matched rows that came under another one.
+type LicenceCheck struct {
+	File    string `json:"file"`    // that states the dataset's
+	Dataset string `json:"dataset"` // its licence
+	Rows    int64  `json:"rows"`
+	Licence string `json:"licence"` // theirs, given at ingest
+	Granted string `json:"granted"` // yes, conditions, no, unknown
+	Why     string `json:"why"`
+	Source  string `json:"source"`
+}
+
 // FileCount is one line of a summary's by_file.
 type FileCount struct {
 	File    string `json:"file"`
@@ -206,32 +218,33 @@ func (g Gate) Exit() int { return [...]int{4, 0, 3}[g%3] }
 
 // Summary is what `custody scan --json` prints.
 type Summary struct {
-	Schema       string           `json:"schema"` // custody.scan/1
-	Dataset      string           `json:"dataset"`
-	Version      *string          `json:"version"`
-	Files        int64            `json:"files"`
-	Rows         int64            `json:"rows"`
-	Bytes        int64            `json:"bytes"`         // as stored
-	BytesDecoded int64            `json:"bytes_decoded"` // after decompression
-	MatchedRows  int64            `json:"matched_rows"`
-	MatchedBytes int64            `json:"matched_bytes"` // decoded, of the matched rows
-	ByVerdict    map[string]int64 `json:"by_verdict"`    // rows by strongest verdict; every verdict is a key
-	BySource     []SourceCount    `json:"by_source"`
-	ByTerms      map[string]int64 `json:"by_terms"`   // matched rows by the terms at the fetch; "unknown" too
-	ByLicence    map[string]int64 `json:"by_licence"` // matched rows by the licence given at ingest; "unknown" too
-	ByFile       []FileCount      `json:"by_file"`    // the 100 files with the most matched rows
-	Licences     []Licence        `json:"licences"`   // of the corpus
-	Findings     []string         `json:"findings"`   // sentences on terms then and now, and on licences
-	Fields       FieldsSeen       `json:"fields"`
-	Skipped      []string         `json:"skipped"`
-	Unread       []Unread         `json:"unread"` // the first 100
-	UnreadTotal  UnreadTotal      `json:"unread_total"`
-	Coverage     Coverage         `json:"coverage"`
-	Sample       *Sample          `json:"sample"` // nil: every row was scanned
-	Policy       *PolicyResult    `json:"policy"` // nil: the default gate
-	Gate         Gate             `json:"gate"`
-	Reasons      []string         `json:"reasons"`
-	Complete     bool             `json:"complete"`
-	Exit         int              `json:"exit"`
-	Seconds      float64          `json:"seconds"`
+	Schema        string           `json:"schema"` // custody.scan/1
+	Dataset       string           `json:"dataset"`
+	Version       *string          `json:"version"`
+	Files         int64            `json:"files"`
+	Rows          int64            `json:"rows"`
+	Bytes         int64            `json:"bytes"`         // as stored
+	BytesDecoded  int64            `json:"bytes_decoded"` // after decompression
+	MatchedRows   int64            `json:"matched_rows"`
+	MatchedBytes  int64            `json:"matched_bytes"` // decoded, of the matched rows
+	ByVerdict     map[string]int64 `json:"by_verdict"`    // rows by strongest verdict; every verdict is a key
+	BySource      []SourceCount    `json:"by_source"`
+	ByTerms       map[string]int64 `json:"by_terms"`   // matched rows by the terms at the fetch; "unknown" too
+	ByLicence     map[string]int64 `json:"by_licence"` // matched rows by the licence given at ingest; "unknown" too
+	ByFile        []FileCount      `json:"by_file"`    // the 100 files with the most matched rows
+	Licences      []Licence        `json:"licences"`   // of the corpus
+	LicenceChecks []LicenceCheck   `json:"licence_checks"`
+	Findings      []string         `json:"findings"` // sentences on terms then and now, and on licences
+	Fields        FieldsSeen       `json:"fields"`
+	Skipped       []string         `json:"skipped"`
+	Unread        []Unread         `json:"unread"` // the first 100
+	UnreadTotal   UnreadTotal      `json:"unread_total"`
+	Coverage      Coverage         `json:"coverage"`
+	Sample        *Sample          `json:"sample"` // nil: every row was scanned
+	Policy        *PolicyResult    `json:"policy"` // nil: the default gate
+	Gate          Gate             `json:"gate"`
+	Reasons       []string         `json:"reasons"`
+	Complete      bool             `json:"complete"`
+	Exit          int              `json:"exit"`
+	Seconds       float64          `json:"seconds"`
 }
