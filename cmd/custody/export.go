@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 	"custody/provenance/corpus"
 	"custody/provenance/ledger"
 	"custody/provenance/policy"
+	"custody/provenance/source"
 )
 
 type exportFlags struct {
@@ -77,6 +79,7 @@ func (a *app) export(cmd *cobra.Command, f exportFlags) error {
 	in := export.LineageInput{Facts: v.Facts(), CallWindows: v.CallWindows, Records: a.lineageRecords(v), Generator: generator(), AsOf: a.judged,
 		Matches:       func(d provenance.Dataset) iter.Seq2[corpus.Match, error] { return scan.StoredMatches(v, d, nil) },
 		NoticeRecords: v.NoticeRecords, DatasetFiles: v.DatasetFiles}
+	in.Sources = a.lineageSources(v)
 	for _, s := range catalogue(v).Sources() {
 		for _, t := range s.Terms {
 			if _, declared := v.Book().Terms.Get(string(t.ID)); !declared {
@@ -176,4 +179,25 @@ func (a *app) ledgerEntries(cmd *cobra.Command, v *index.View) (iter.Seq2[export
 			}
 		}
 	}, nil
+}
+
+// lineageSources are the sources that custody knows, and those that the store has
+// records of: each that a row of another table may name.
+func (a *app) lineageSources(v *index.View) []provenance.SourceInfo {
+	known := source.Default()
+	var out []provenance.SourceInfo
+	add := func(id provenance.SourceID) {
+		s, err := known.Lookup(id)
+		if err != nil || slices.ContainsFunc(out, func(have provenance.SourceInfo) bool { return have.ID == id }) {
+			return
+		}
+		out = append(out, provenance.SourceInfo{ID: id, Name: s.Name, Owner: s.Owner, Hosts: s.Hosts, LimitScope: s.LimitScope(a.judged)})
+	}
+	for _, s := range known.Sources() {
+		add(s.ID)
+	}
+	for _, s := range v.Info(a.store).Sources {
+		add(provenance.SourceID(s.ID))
+	}
+	return out
 }

@@ -21,6 +21,9 @@ type LineageInput struct {
 	Facts []provenance.Fact
 	// Catalogue holds the versions of terms that custody brings, which no fact states.
 	Catalogue []provenance.Terms
+	// Sources are those that custody knows or the store has records of, which no fact
+	// need state.
+	Sources []provenance.SourceInfo
 	// CallWindows are the windows of a batch, in the order that they shall have.
 	CallWindows func(provenance.CallBatch) iter.Seq2[provenance.CallWindow, error]
 	// Records come sorted by source, native id, version and part.
@@ -147,7 +150,7 @@ func (x *lineage) write() error {
 	}
 	for _, step := range []func() error{
 		func() error { return writeFacts(x, "organisations", provenance.KindOrganisation, toOrganisation) },
-		func() error { return writeFacts(x, "sources", provenance.KindSource, toSource) },
+		x.writeSources,
 		x.writeTerms,
 		func() error { return writeFacts(x, "acceptances", provenance.KindAcceptance, toAcceptance) },
 		func() error { return writeFacts(x, "rate_rules", provenance.KindRateRule, toRateRule) },
@@ -333,6 +336,54 @@ func writeFew[R any](x *lineage, name string, fill func(add func(R) error) error
 
 func openMany[R any](x *lineage, name string) (*manyRows[R], error) {
 	return newManyRows[R](x.ctx, x.dir, layoutOf(name), x.meta())
+}
+
+// writeSources writes the declared sources and those that are known, by key, as
+// writeTerms does.
+func (x *lineage) writeSources() error {
+	declared := map[provenance.SourceID]int{}
+	var rows []sourceRow
+	err := x.each(provenance.KindSource, func(i int, c factColumns) error {
+		f := &x.in.Facts[i]
+		s, err := body[provenance.SourceInfo](f)
+		if err != nil {
+			return malformed(f)
+		}
+		rows = append(rows, toSource(c, f.Key, s))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i := range x.in.Facts {
+		if f := &x.in.Facts[i]; f.Kind == provenance.KindSource && x.successors[i] < 0 {
+			s, err := body[provenance.SourceInfo](f)
+			if err != nil {
+				return malformed(f)
+			}
+			declared[s.ID] = i
+		}
+	}
+	for _, s := range x.in.Sources {
+		c := factColumns{FactID: "catalogue:" + string(s.ID), Origin: provenance.OriginImported.String()}
+		if i, ok := declared[s.ID]; ok {
+			by, err := x.statement(i)
+			if err != nil {
+				return err
+			}
+			c.SupersededBy = &by
+		}
+		rows = append(rows, toSource(c, string(s.ID), s))
+	}
+	sortStable(rows, func(r *sourceRow) string { return r.Key })
+	return writeFew(x, "sources", func(add func(sourceRow) error) error {
+		for _, r := range rows {
+			if err := add(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // writeTerms writes the declared versions and those of the catalogue, by key. A

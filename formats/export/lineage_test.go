@@ -519,3 +519,34 @@ func benchmarkLineage(b *testing.B, in LineageInput, table string, want int64) {
 	b.ReportMetric(float64(b.N)*float64(want)/b.Elapsed().Seconds(), "rows/s")
 	b.ReportMetric(float64(bytes)/float64(want), "B/row")
 }
+
+// TestLineageSources: a source that no fact states has a row too, and one that a
+// declared one replaces says so.
+func TestLineageSources(t *testing.T) {
+	in := made{}.input(t)
+	in.Sources = []provenance.SourceInfo{{ID: "reddit-api", Owner: "Reddit, Inc.", LimitScope: provenance.ScopeClient}, {ID: "x-api", Name: "of the catalogue"}}
+	dir := filepath.Join(t.TempDir(), "lineage")
+	if _, err := Lineage(t.Context(), dir, in); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := parquet.ReadFile[sourceRow](filepath.Join(dir, "sources.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	standing := map[string]int{}
+	for _, r := range rows {
+		stands := r.SupersededBy == nil || *r.SupersededBy == "" // see rowsOf
+		if stands {
+			standing[r.ID]++
+		}
+		if r.FactID == "catalogue:x-api" && stands {
+			t.Error("the catalogue's x-api stands beside the declared one")
+		}
+		if r.ID == "reddit-api" && (r.LimitScope == nil || *r.LimitScope != "client" || r.Origin != "imported") {
+			t.Errorf("got %+v", r)
+		}
+	}
+	if standing["x-api"] != 1 || standing["reddit-api"] != 1 {
+		t.Errorf("got %v", standing)
+	}
+}
