@@ -31,8 +31,9 @@ type recordInfo struct {
 	rights           *rights
 }
 
-// textRecords are the records whose part is one text: the first maxRecords by
-// source and native id, and how many more there are.
+// textRecords are the records whose part is one text, and how many more there
+// are: maxRecords of them by source and native id, or more where so many differ in
+// their rights. None that is left out is judged otherwise than one that is there.
 type textRecords struct {
 	records []recordInfo
 	more    int64
@@ -66,18 +67,46 @@ func (m *matcher) records(ref textRef) *textRecords {
 	slices.SortFunc(tr.records, func(a, b recordInfo) int {
 		return cmp.Or(strings.Compare(a.key.source, b.key.source), strings.Compare(a.key.native, b.key.native))
 	})
-	if len(tr.records) > maxRecords {
-		tr.more = int64(len(tr.records) - maxRecords)
-		tr.records = slices.Clone(tr.records[:maxRecords])
-	}
 	for i := range tr.records {
 		m.judge.record(m.view, &tr.records[i])
+	}
+	if n := len(tr.records); n > maxRecords {
+		tr.records = representatives(tr.records)
+		tr.more = int64(n - len(tr.records))
 	}
 	if len(m.texts) >= cachedTexts {
 		clear(m.texts)
 	}
 	m.texts[ref] = tr
 	return tr
+}
+
+// representatives are the first record of each source and judgement, and others in
+// their order up to maxRecords.
+func representatives(all []recordInfo) []recordInfo {
+	type class struct {
+		source, terms, termsNow, licence string
+		training, now                    provenance.Right
+	}
+	seen := map[class]bool{}
+	first := make([]bool, len(all))
+	for i := range all {
+		r := all[i].rights
+		c := class{all[i].key.source, deref(r.terms), deref(r.termsNow), deref(r.licence), r.now.Training, r.now.TrainingNow}
+		first[i], seen[c] = !seen[c], true
+	}
+	others := max(0, maxRecords-len(seen))
+	var out []recordInfo
+	for i := range all {
+		if !first[i] {
+			if others == 0 {
+				continue
+			}
+			others--
+		}
+		out = append(out, all[i])
+	}
+	return out
 }
 
 // recordCollector joins the rows of a text by record.

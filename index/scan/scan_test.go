@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,7 +17,9 @@ import (
 	"custody/index"
 	"custody/index/fingerprint"
 	"custody/index/ingest"
+	"custody/provenance"
 	"custody/provenance/corpus"
+	"custody/provenance/policy"
 	"custody/provenance/source"
 )
 
@@ -295,6 +298,47 @@ func TestWhatManySayIsCommon(t *testing.T) {
 	}
 	if len(matches) != 6 {
 		t.Errorf("got %d matches, want 6", len(matches))
+	}
+}
+
+// TestEveryJudgementOfAText: of a text that more than 64 records say, none that is
+// not listed is of a source, or judged, otherwise than one that is.
+func TestEveryJudgementOfAText(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 200 {
+		var all []recordInfo
+		rights2 := []provenance.Right{provenance.RightUnknown, provenance.RightAllowed, provenance.RightForbidden}
+		classes := 1 + rng.IntN(90)
+		for i := range 65 + rng.IntN(400) {
+			k := rng.IntN(classes)
+			if rng.IntN(3) > 0 {
+				k = 0
+			}
+			terms := fmt.Sprint("terms-", k%7)
+			all = append(all, recordInfo{key: recordKey{fmt.Sprint("source-", k%5), fmt.Sprintf("%05d", i)},
+				rights: &rights{now: policy.Judgement{Training: rights2[k%3], TrainingNow: rights2[k/3%3]}, terms: &terms, termsNow: &terms}})
+		}
+		slices.SortFunc(all, func(a, b recordInfo) int {
+			return cmp.Or(strings.Compare(a.key.source, b.key.source), strings.Compare(a.key.native, b.key.native))
+		})
+		got := representatives(all)
+		name := func(r recordInfo) string {
+			return fmt.Sprint(r.key.source, *r.rights.terms, r.rights.now.Training, r.rights.now.TrainingNow)
+		}
+		kept := map[string]bool{}
+		for _, r := range got {
+			kept[name(r)] = true
+		}
+		for _, r := range all {
+			if !kept[name(r)] {
+				t.Fatalf("nobody stands for %s", name(r))
+			}
+		}
+		if len(got) != max(maxRecords, len(kept)) || !slices.IsSortedFunc(got, func(a, b recordInfo) int {
+			return cmp.Or(strings.Compare(a.key.source, b.key.source), strings.Compare(a.key.native, b.key.native))
+		}) {
+			t.Fatalf("%d are kept of %d, of %d kinds", len(got), len(all), len(kept))
+		}
 	}
 }
 
