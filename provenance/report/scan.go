@@ -238,7 +238,7 @@ func deref(s *string) string {
 //go:embed scan.html.tmpl
 var scanPage string
 
-var scanTemplate = template.Must(template.Must(template.New("scan").Parse(scanPage)).Parse(pageStyle))
+var scanTemplate = template.Must(template.Must(template.New("scan").Funcs(template.FuncMap{"number": number, "percent": percent, "megabytes": megabytes}).Parse(scanPage)).Parse(pageStyle))
 
 // pageStyle is the style that all pages share.
 //
@@ -310,7 +310,7 @@ func sourceBars(s *corpus.Summary) []bar {
 		if len(b.Terms) > 0 {
 			note += " · " + strings.Join(b.Terms, ", ")
 		}
-		out = append(out, bar{Name: b.Source, Note: note, Value: number(b.Rows) + " rows, " + number(b.Records) + " records", Share: percent(b.Rows, s.Rows),
+		out = append(out, bar{Name: b.Source, Note: note, Value: Count(b.Rows, "row", "rows") + ", " + Count(b.Records, "record", "records"), Share: percent(b.Rows, s.Rows),
 			Width: 100 * float64(b.Rows) / float64(top), Class: "training-" + b.Training})
 	}
 	return out
