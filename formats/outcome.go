@@ -38,9 +38,16 @@ func (f *File) Recall(o Outcome) {
 	}
 }
 
-// Stamp is the size and the time of change of a file as it is stored now: while
-// it stays the same nobody has written to the file. It is empty where a file has none.
+// Stamp is the size and the time of change of a file as it is stored now, of a remote
+// one its size and version: while it stays the same nobody has written to the file. It
+// is empty where a file has none.
 func (f *File) Stamp() string {
+	if f.remote != nil && f.broken == "" {
+		if version := f.remote.Content.Version(); version != "" {
+			return fmt.Sprintf("%d %s", f.remote.Size, version)
+		}
+		return ""
+	}
 	if f.name == "" || f.broken != "" {
 		return ""
 	}

@@ -44,6 +44,9 @@ type Content interface {
 	// ReaderAt reads parts; it may be used concurrently. It is an error where the
 	// other end gives only the whole.
 	ReaderAt() (io.ReaderAt, error)
+	// Version tells one content from another: an ETag, or a time of change. It is
+	// empty where the other end does not say.
+	Version() string
 }
 
 // IsAddress reports whether a path is an address: SCHEME://...

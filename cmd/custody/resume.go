@@ -326,14 +326,17 @@ func (m *scanMemory) begin(ctx context.Context, f *formats.File) (*rememberedFil
 	r := m.files[f.Path]
 	if r == nil || r.Stamp != stamp {
 		m.mu.Unlock() // for the time that it takes to read the file
-		digest, err := f.Digest(ctx)
+		digest, err := "", error(nil)
+		if !f.IsRemote() { // else that would fetch it twice, and the stamp tells
+			digest, err = f.Digest(ctx)
+		}
 		m.mu.Lock()
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err != nil:
 			return nil, nil // reading it says why
-		case r != nil && r.SHA256 == digest:
+		case r != nil && digest != "" && r.SHA256 == digest:
 			r.Stamp = stamp
 		default:
 			r = &rememberedFile{Path: f.Path, Stamp: stamp, SHA256: digest}

@@ -238,9 +238,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		files[filepath.ToSlash(rel)] = b
 		return errors.Join(err, rerr)
 	}))
-	s := remotetest.New(remotetest.Kind(args[1]), files)
-	ts.Defer(s.Close)
-	s.Fault = func(n int64, _ *http.Request) remotetest.Fault {
+	fault := func(n int64, _ *http.Request) remotetest.Fault {
 		switch {
 		case len(args) < 4:
 		case args[3] == "closed":
@@ -252,6 +250,8 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return remotetest.Fault{}
 	}
+	s := remotetest.New(remotetest.Kind(args[1]), files, func(s *remotetest.Server) { s.Fault = fault })
+	ts.Defer(s.Close)
 	ts.Setenv(args[0], s.URL)
 	ts.Setenv(args[0]+"_HOST", strings.TrimPrefix(s.URL, "http://"))
 }

@@ -115,6 +115,31 @@ func (o *object) ReaderAt() (io.ReaderAt, error) {
 	return newBlocks(o, o.size), nil
 }
 
+// Version implements formats.Content. It asks for a byte where nothing was asked
+// for yet.
+func (o *object) Version() string {
+	o.mu.Lock()
+	asked, tag := o.asked, o.tag
+	o.mu.Unlock()
+	if asked {
+		return tag
+	}
+	_, err := again(o.store, func() (struct{}, error) {
+		body, cancel, err := o.open(0, 1)
+		if err == nil {
+			_ = body.Close()
+			cancel()
+		}
+		return struct{}{}, err
+	})
+	if err != nil {
+		return ""
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.tag
+}
+
 // readError is an error of reading, as it may be shown.
 type readError struct{ text string }
 

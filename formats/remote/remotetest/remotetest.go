@@ -58,9 +58,12 @@ type Server struct {
 	end    chan struct{}
 }
 
-// New starts a server, which Close ends.
-func New(kind Kind, files map[string][]byte) *Server {
+// New starts a server, which Close ends. What sets it is called before it starts.
+func New(kind Kind, files map[string][]byte, set ...func(*Server)) *Server {
 	s := &Server{Kind: kind, Files: files, end: make(chan struct{})}
+	for _, f := range set {
+		f(s)
+	}
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	return s
 }
