@@ -95,7 +95,10 @@ func (p *Plan) Write(ctx context.Context, dir string, names []string) ([]FileRec
 			out = append(out, *r)
 		}
 	}
-	return out, context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil {
+		return out, err
+	}
+	return out, p.saved(dir, names, out)
 }
 
 // List is the files of a plan that is not written.
