@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
@@ -330,6 +331,22 @@ func TestManyKeys(t *testing.T) {
 	wide := `{"` + strings.Repeat("k", 4000) + `":["` + strings.Repeat(`","`, 15_000) + `"]}` + "\n"
 	if got := one(t, "a.jsonl", wide); len(got) != 1 || got[0] != "a.jsonl:1: the names of its values are too long in all" {
 		t.Errorf("got %d, %.100q", len(got), got)
+	}
+}
+
+// A line of 64 MiB is passed over in about the time that reading it takes: what
+// was searched for its end is not searched again.
+func TestLongLineTime(t *testing.T) {
+	long := write(t, "a.jsonl", `{"text":"`+strings.Repeat("x", 65<<20))
+	many := write(t, "b.jsonl", strings.Repeat(`{"text":"`+strings.Repeat("x", 1000)+"\"}\n", 65<<10))
+	read := func(path string) time.Duration {
+		begun := time.Now()
+		formattest.Read(t, path, formats.Options{})
+		return time.Since(begun)
+	}
+	read(long)
+	if a, b := read(long), read(many); a > 5*b+time.Second {
+		t.Errorf("one line takes %v, as many bytes of short ones %v", a, b)
 	}
 }
 

@@ -117,6 +117,7 @@ func (s *lineBlocks) next() (*block, error) {
 	b.data, b.long, b.line = append(b.data[:0], s.rest...), b.long[:0], s.line
 	s.rest = s.rest[:0]
 	first := s.line == 1
+	end := 0 // after the last line end; what was looked at is not looked at again
 	for s.err == nil {
 		if cap(b.data)-len(b.data) < 64<<10 {
 			grown := make([]byte, len(b.data), 2*cap(b.data)+s.f.firstPart()+64<<10)
@@ -144,7 +145,9 @@ func (s *lineBlocks) next() (*block, error) {
 			s.line++
 			b.line = s.line
 		}
-		end := bytes.LastIndexByte(b.data, '\n') + 1
+		if i := bytes.LastIndexByte(b.data[min(from, len(b.data)):], '\n'); i >= 0 {
+			end = from + i + 1
+		}
 		if tail := int64(len(b.data) - end); tail > s.f.opt.MaxRow {
 			line := s.line + int64(bytes.Count(b.data[:end], newline))
 			b.long = append(b.long, longLine{end, line})
